@@ -1,0 +1,65 @@
+"""What a design is: three verbs and two facts, no base class."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from evaltoolkit.data import Source
+from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.results import Draft, Result, SmallCells, seal
+from evaltoolkit.study import Section, Study
+
+OptionsT = TypeVar("OptionsT", bound=Section)
+
+
+class Design(Protocol[OptionsT]):
+    """A quasi-experimental design.
+
+    ``parse`` fails before any data are read; ``prepare`` reads the data, and what it leaves out becomes flow steps;
+    ``estimate`` runs the kernels, writes the words and seals the result (with ``sealed``).
+    """
+
+    kind: ClassVar[str]
+    options: ClassVar[type[Any]]
+
+    def parse(self, study: Study) -> OptionsT:
+        """Turn the study's own keys into this design's options."""
+        ...
+
+    def prepare(self, study: Study, options: OptionsT, source: Source) -> AnalysisSample[Any]:
+        """Read and check the data, and return the analysis sample with its flow."""
+        ...
+
+    def estimate(self, study: Study, options: OptionsT, sample: AnalysisSample[Any]) -> Result:
+        """Estimate, describe, and seal."""
+        ...
+
+
+def small_cells(study: Study) -> SmallCells:
+    """Return the study's small-cell rule, for sentences that give a count of people."""
+    rules = study.disclosure
+    return SmallCells(threshold=rules.threshold, show_zero=rules.show_zero, agreement=rules.agreement)
+
+
+def sealed(draft: Draft, study: Study, sample: AnalysisSample[Any]) -> Result:
+    """Seal a draft under the study's disclosure rules: the last step of every ``estimate``."""
+    return seal(draft, small_cells(study), rows_are_people=study.counts_people, identifiers=sample.identifiers)
+
+
+def study_record(study: Study) -> dict[str, Any]:
+    """Return the study as it was asked, for ``Draft.study``; filter values on identifier columns are left out."""
+    record: dict[str, Any] = study.model_dump(mode="json", exclude={"settings"})
+    secret = {*study.disclosure.identifiers, study.disclosure.person}
+    for condition in record["data"]["keep"]:
+        if condition["column"] in secret:
+            condition["value"] = None
+    record["settings"] = _plain(dict(study.settings))
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)

@@ -1,0 +1,33 @@
+"""Data: sources, column roles, and the calendar."""
+
+from evaltoolkit.data.calendar import Calendar, Every, detect, parse_column
+from evaltoolkit.data.columns import (
+    binary_column,
+    identifier_values,
+    is_text,
+    numeric_column,
+    require_column,
+    rows_text,
+)
+from evaltoolkit.data.reading import SUFFIXES, read_file
+from evaltoolkit.data.sources import FileSource, FrameSource, Rows, Source, open_source
+
+__all__ = [
+    "SUFFIXES",
+    "Calendar",
+    "Every",
+    "FileSource",
+    "FrameSource",
+    "Rows",
+    "Source",
+    "binary_column",
+    "detect",
+    "identifier_values",
+    "is_text",
+    "numeric_column",
+    "open_source",
+    "parse_column",
+    "read_file",
+    "require_column",
+    "rows_text",
+]

@@ -1,0 +1,209 @@
+"""Periods: years, quarters, months, weeks, days or plain period numbers, as consecutive integers with labels."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.data.columns import rows_text
+from evaltoolkit.errors import PeriodError
+
+Every = Literal["day", "week", "month", "quarter", "year"]
+Unit = Literal["day", "week", "month", "quarter", "year", "period"]
+
+_QUARTER = re.compile(r"^\s*(\d{4})\s*[-:/ ]?\s*[qQ]([1-4])\s*$")
+_MONTH = re.compile(r"^\s*(\d{4})\s*(?:[mM]|[-/])\s*(\d{1,2})\s*$")
+_YEAR = re.compile(r"^\s*(\d{4})\s*$")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_EPOCH = datetime.date(1970, 1, 1)
+_MONDAY = 3  # 1970-01-01 was a Thursday
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What one step of time is, and how a step is written.
+
+    Steps are integers: years as they are, quarters ``4 * year + quarter - 1``, months ``12 * year + month - 1``, weeks
+    (starting on Monday) and days since 1970, plain periods as they are.
+    """
+
+    unit: Unit
+
+    def label(self, step: int) -> str:
+        """Return a step as text.
+
+        >>> Calendar("quarter").label(4 * 2016), Calendar("month").label(12 * 2020 + 4), Calendar("period").label(7)
+        ('2016 Q1', 'May 2020', '7')
+        """
+        if self.unit == "quarter":
+            return f"{step // 4} Q{step % 4 + 1}"
+        if self.unit == "month":
+            return f"{_MONTHS[step % 12]} {step // 12}"
+        if self.unit == "week":
+            return (_EPOCH + datetime.timedelta(days=7 * step - _MONDAY)).isoformat()
+        if self.unit == "day":
+            return (_EPOCH + datetime.timedelta(days=step)).isoformat()
+        return str(step)
+
+    @property
+    def noun(self) -> str:
+        """The name of one step."""
+        return self.unit
+
+    def season(self, steps: NDArray[np.int64]) -> tuple[NDArray[np.int64], int] | None:
+        """Return the place of each step within its year (from 0) and the steps per year, where a year has any."""
+        if self.unit == "month":
+            return steps % 12, 12
+        if self.unit == "quarter":
+            return steps % 4, 4
+        if self.unit == "week":
+            return steps % 52, 52
+        if self.unit == "day":
+            return (steps + _MONDAY) % 7, 7
+        return None
+
+    def parse(self, value: Any, *, where: str = "", what: str = "period") -> int:
+        """Return the step that holds one value of a design file or argument.
+
+        Raises
+        ------
+        PeriodError
+            The value is no date or period of this calendar.
+        """
+        step = _step_of(value, self.unit)
+        if step is None:
+            raise PeriodError(
+                f"the {what} {value!r} is not a {self.unit}", expected=_EXAMPLES[self.unit],
+                todo=f"write the {what} the same way as in the data", where=where,
+            )  # fmt: skip
+        return step
+
+
+_EXAMPLES: dict[str, str] = {
+    "day": "a date such as 2020-05-17",
+    "week": "a date such as 2020-05-17",
+    "month": "a month or date such as 2020-05 or 2020-05-01",
+    "quarter": "a quarter or date such as 2016Q1 or 2016-01-01",
+    "year": "a year such as 2016",
+    "period": "a whole number",
+}
+
+
+def detect(values: pd.Series[Any], *, where: str = "", column: str = "time") -> Calendar:
+    """Return the calendar that a time column is written in.
+
+    Whole numbers from 1000 to 2999 are years, other whole numbers plain periods; texts such as 2016Q1 are quarters,
+    2016-05 months; dates are months, quarters or years where they all fall on a first day of one, else days.
+    """
+    present = values.dropna()
+    if pd.api.types.is_numeric_dtype(present):
+        numbers = present.to_numpy(dtype=np.float64)
+        if not bool(np.all(numbers == np.round(numbers))):
+            raise PeriodError(
+                f"the time column '{column}' holds fractions", expected="years, dates, or whole numbers",
+                todo="write periods as whole numbers, dates, or texts such as 2016Q1", where=where,
+            )  # fmt: skip
+        return Calendar("year" if bool(np.all((numbers >= 1000) & (numbers < 3000))) else "period")
+    texts = [str(v) for v in pd.unique(present)]
+    for unit, pattern in (("quarter", _QUARTER), ("month", _MONTH), ("year", _YEAR)):
+        if texts and all(pattern.match(t) for t in texts):
+            return Calendar(unit)  # type: ignore[arg-type]
+    days = [_date_of(v) for v in pd.unique(present)]
+    known = [d for d in days if d is not None]
+    if not known or len(known) < len(days):
+        bad = np.array([_date_of(v) is None and not pd.isna(v) for v in values])
+        raise PeriodError(
+            f"the time column '{column}' holds values that are no dates in {rows_text(bad)}",
+            expected="dates such as 2020-05-17, months such as 2020-05, quarters such as 2016Q1, or years",
+            todo="correct these rows", where=where,
+        )  # fmt: skip
+    return Calendar(_unit_of_dates(known))
+
+
+def _unit_of_dates(days: Sequence[datetime.date]) -> Unit:
+    if not all(d.day == 1 for d in days):
+        steps = np.unique([(d - _EPOCH).days for d in days])
+        return "week" if len(steps) > 1 and bool(np.all(np.diff(steps) % 7 == 0)) else "day"
+    months = {d.month for d in days}
+    if months == {1} and len(days) > 1:
+        return "year"
+    return "quarter" if months <= {1, 4, 7, 10} and len(months) > 1 else "month"
+
+
+def parse_column(values: pd.Series[Any], calendar: Calendar, *, where: str = "", column: str = "time") -> NDArray[np.int64]:
+    """Return the step of each row.
+
+    Raises
+    ------
+    PeriodError
+        A row's period is missing or cannot be read; the message gives row numbers.
+    """
+    codes, uniques = pd.factorize(values)
+    steps = [_step_of(v, calendar.unit) for v in uniques]
+    bad = (codes < 0) | np.isin(codes, [i for i, s in enumerate(steps) if s is None])
+    if bad.any():
+        missing = bool((codes < 0)[bad].all())
+        raise PeriodError(
+            f"the column '{column}' {'is empty' if missing else 'cannot be read as ' + calendar.unit} in {rows_text(bad)}",
+            expected=_EXAMPLES[calendar.unit], todo="correct these rows", where=where,
+        )  # fmt: skip
+    return np.array([s for s in steps if s is not None], dtype=np.int64)[codes]
+
+
+def _date_of(value: Any) -> datetime.date | None:
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    if isinstance(value, np.datetime64):
+        return pd.Timestamp(value).date() if not np.isnat(value) else None
+    text = str(value).strip()
+    for form in ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"):
+        try:
+            return datetime.datetime.strptime(text, form).date()
+        except ValueError:
+            continue
+    return None
+
+
+def _step_of(value: Any, unit: Unit) -> int | None:
+    if value is None or isinstance(value, bool) or value is pd.NaT:
+        return None
+    if unit in {"year", "period"} and isinstance(value, int | float | np.integer | np.floating):
+        return int(value) if float(value).is_integer() else None
+    text = str(value)
+    if unit == "period":
+        return int(text) if re.fullmatch(r"\s*-?\d+\s*", text) else None
+    return _step_of_text(text, unit) if _step_of_text(text, unit) is not None else _step_of_date(_date_of(value), unit)
+
+
+def _step_of_text(text: str, unit: Unit) -> int | None:
+    year, quarter, month = _YEAR.match(text), _QUARTER.match(text), _MONTH.match(text)
+    if unit == "year" and year:
+        return int(year[1])
+    if unit == "quarter" and quarter:
+        return 4 * int(quarter[1]) + int(quarter[2]) - 1
+    if month and 1 <= int(month[2]) <= 12:
+        whole = 12 * int(month[1]) + int(month[2]) - 1
+        return whole if unit == "month" else whole // 3 if unit == "quarter" else None
+    return None
+
+
+def _step_of_date(day: datetime.date | None, unit: Unit) -> int | None:
+    if day is None:
+        return None
+    days = (day - _EPOCH).days
+    return {
+        "day": days,
+        "week": (days + _MONDAY) // 7,
+        "month": 12 * day.year + day.month - 1,
+        "quarter": 4 * day.year + (day.month - 1) // 3,
+        "year": day.year,
+    }.get(unit)

@@ -1,0 +1,205 @@
+"""Where rows come from: a file or a data frame, read once, with missing codes and row filters applied."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from evaltoolkit.data.reading import read_file
+from evaltoolkit.errors import ColumnNotFoundError, ColumnTypeError, DataChangedError, DataFileError
+from evaltoolkit.study import Filter, Study
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows that the study asks for. ``n_read`` were in the data, ``frame`` holds those that the filters keep."""
+
+    frame: pd.DataFrame
+    n_read: int
+
+    @property
+    def n_filtered(self) -> int:
+        """Rows that the filters left out."""
+        return self.n_read - len(self.frame)
+
+
+class Source(Protocol):
+    """Something that rows can be read from."""
+
+    @property
+    def name(self) -> str:
+        """The name that may be printed; never a path."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the data as they came."""
+        ...
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        ...
+
+    def rows(self, study: Study) -> Rows:
+        """Return the rows that the study's filters keep, with missing codes made missing."""
+        ...
+
+
+class FrameSource:
+    """Rows of a pandas DataFrame, or of any frame with a ``to_pandas`` method. The frame is never changed."""
+
+    def __init__(self, frame: Any, name: str = "data frame") -> None:
+        if not isinstance(frame, pd.DataFrame):
+            to_pandas: Callable[[], Any] | None = getattr(frame, "to_pandas", None)
+            if to_pandas is None:
+                raise DataFileError(
+                    f"the data are a {type(frame).__name__}", expected="a pandas DataFrame, or a frame with to_pandas()",
+                    todo="convert the data to a pandas DataFrame first",
+                )  # fmt: skip
+            frame = to_pandas()
+        self._frame: pd.DataFrame = frame
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name that may be printed."""
+        return self._name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the column names and of every value, in order."""
+        digest = hashlib.sha256("\x1f".join(map(str, self._frame.columns)).encode())
+        for column in self._frame.columns:
+            values = self._frame[column]
+            digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(str(c) for c in self._frame.columns)
+
+    def rows(self, study: Study) -> Rows:
+        """Return the rows that the study's filters keep."""
+        return _selected(self._frame.copy(deep=False), study)
+
+
+class FileSource:
+    """Rows of a data file (CSV, TSV, Stata, Excel, SPSS, SAS, Parquet, Feather)."""
+
+    def __init__(self, path: Path, *, where: str = "data.source") -> None:
+        self._path = path
+        self._where = where
+        self._loaded: tuple[pd.DataFrame, str] | None = None
+
+    def _load(self) -> tuple[pd.DataFrame, str]:
+        if self._loaded is None:
+            frame = read_file(self._path, where=self._where)
+            self._loaded = frame, hashlib.sha256(self._path.read_bytes()).hexdigest()
+        return self._loaded
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return self._path.name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file's bytes."""
+        return self._load()[1]
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(str(c) for c in self._load()[0].columns)
+
+    def rows(self, study: Study) -> Rows:
+        """Return the rows that the study's filters keep; stops where the file's hash is not the stated one."""
+        frame, digest = self._load()
+        if study.data.sha256 is not None and study.data.sha256 != digest:
+            raise DataChangedError(
+                f"the sha256 of '{self.name}' is {digest}", expected=study.data.sha256,
+                todo="use the file that the design was written for, or state the new sha256 after checking what changed",
+                where=study.place("data", "sha256"),
+            )  # fmt: skip
+        return _selected(frame.copy(deep=False), study)
+
+
+def open_source(study: Study) -> FileSource:
+    """Return the source that the study's design file names."""
+    where = study.place("data", "source")
+    if study.data.source is None or study.origin is None:
+        raise DataFileError(
+            "the design file names no data", expected='[data] with source = "../sample_data/my.csv"',
+            todo="add the source of the data", where=study.place("data"),
+        )  # fmt: skip
+    return FileSource(study.origin.resolve(study.data.source, ["data", "source"]), where=where)
+
+
+def _selected(frame: pd.DataFrame, study: Study) -> Rows:
+    frame.columns = [str(c) for c in frame.columns]
+    n_read = len(frame)
+    for column in frame.columns:
+        if study.data.missing:
+            frame[column] = _without_codes(frame[column], study.data.missing)
+    for i, condition in enumerate(study.data.keep):
+        if condition.column not in frame.columns:
+            raise ColumnNotFoundError.among(
+                condition.column, frame.columns, role="filter", where=study.place("data", "keep", i)
+            )
+        frame = frame.loc[_holds(frame[condition.column], condition, study.place("data", "keep", i))]
+    if frame.empty:
+        raise DataFileError(
+            "no row is left" if n_read else "the data hold no row",
+            expected="at least one row of data",
+            todo="loosen the filters under data.keep" if n_read else "check that the file holds more than its header",
+            where=study.place("data", "keep" if n_read else "source"),
+        )
+    return Rows(frame.reset_index(drop=True), n_read)
+
+
+def _without_codes(values: pd.Series[Any], codes: Sequence[str]) -> pd.Series[Any]:
+    numeric = [float(code) for code in codes if _is_number(code)]
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return values.mask(values.isin(numeric)) if numeric else values
+    masked = values.mask(values.astype("string").str.strip().isin([code.strip() for code in codes]).fillna(value=False))
+    if pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values):
+        as_numbers = pd.to_numeric(masked, errors="coerce")
+        if bool((as_numbers.notna() | masked.isna()).all()) and bool(masked.notna().any()):
+            return as_numbers
+    return masked
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _holds(values: pd.Series[Any], condition: Filter, where: str) -> pd.Series[Any]:
+    wanted = condition.value
+    if condition.op in {"in", "not-in"}:
+        inside = values.isin(list(wanted) if isinstance(wanted, list) else [wanted])
+        return inside if condition.op == "in" else ~inside
+    if isinstance(wanted, list):
+        raise ColumnTypeError(
+            f"op '{condition.op}' has a list of values", expected="one value, or op 'in' or 'not-in'",
+            todo="correct the filter", where=where,
+        )  # fmt: skip
+    compared: dict[str, Callable[[Any, Any], Any]] = {
+        "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b,
+        "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
+    }  # fmt: skip
+    try:
+        kept: pd.Series[Any] = compared[condition.op](values, wanted)
+    except TypeError:
+        raise ColumnTypeError(
+            f"column '{condition.column}' cannot be compared with {wanted!r}", expected="a value of the column's own kind",
+            todo="put quotes around texts and none around numbers", where=where,
+        ) from None  # fmt: skip
+    return kept & values.notna()

@@ -1,0 +1,39 @@
+"""What the evaluator declares: models of a design file, and reading one."""
+
+from evaltoolkit.study.load import load, study_from, validated
+from evaltoolkit.study.models import (
+    CMS_THRESHOLD,
+    DETECTION_ROLES,
+    SHARED_KEYS,
+    Context,
+    Data,
+    Detection,
+    DisclosureRules,
+    Filter,
+    Inference,
+    Outcome,
+    ReportOptions,
+    Section,
+    Study,
+)
+from evaltoolkit.study.origin import Origin
+
+__all__ = [
+    "CMS_THRESHOLD",
+    "DETECTION_ROLES",
+    "SHARED_KEYS",
+    "Context",
+    "Data",
+    "Detection",
+    "DisclosureRules",
+    "Filter",
+    "Inference",
+    "Origin",
+    "Outcome",
+    "ReportOptions",
+    "Section",
+    "Study",
+    "load",
+    "study_from",
+    "validated",
+]
