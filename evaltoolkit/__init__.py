@@ -1,1 +1,55 @@
-"""Program evaluation with quasi-experimental designs, from a design file to a report that program staff can read."""
+"""Program evaluation with quasi-experimental designs, from a design file to a report that program staff can read.
+
+>>> import evaltoolkit as ev
+>>> ev.__version__
+'0.1.0'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaltoolkit.errors import EvaluationError
+    from evaltoolkit.evaluation import Evaluation
+    from evaltoolkit.notebook import did, evaluate, its, match
+    from evaltoolkit.results import Result, load_result
+    from evaltoolkit.study import Outcome
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Evaluation": "evaltoolkit.evaluation",
+    "EvaluationError": "evaltoolkit.errors",
+    "Outcome": "evaltoolkit.study",
+    "Result": "evaltoolkit.results",
+    "did": "evaltoolkit.notebook",
+    "evaluate": "evaltoolkit.notebook",
+    "its": "evaltoolkit.notebook",
+    "load_result": "evaltoolkit.results",
+    "match": "evaltoolkit.notebook",
+}
+
+__all__ = [
+    "Evaluation",
+    "EvaluationError",
+    "Outcome",
+    "Result",
+    "did",
+    "evaluate",
+    "its",
+    "load_result",
+    "match",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    msg = f"module 'evaltoolkit' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""Numerical kernels: numpy and scipy only, arrays in, frozen dataclasses out."""

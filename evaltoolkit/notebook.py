@@ -1,0 +1,319 @@
+"""What a researcher calls: ``did``, ``match``, ``its``, ``evaluate``, and the ``Evaluation`` they return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evaltoolkit.data import FrameSource
+from evaltoolkit.evaluation import Evaluation
+from evaltoolkit.pipeline import evaluate as _evaluate
+from evaltoolkit.study import Outcome, study_from
+
+if TYPE_CHECKING:
+    import datetime
+
+    import pandas as pd
+
+__all__ = ["Evaluation", "Outcome", "did", "evaluate", "its", "match"]
+
+Covariate = str | Mapping[str, Any]
+RowKind = Literal["people", "events", "aggregates"]
+
+
+def _run(
+    design: str, frame: Any, outcome: str | Outcome, settings: Mapping[str, Any], shared: Mapping[str, Any]
+) -> Evaluation:
+    described = Outcome(column=outcome) if isinstance(outcome, str) else outcome
+    study = study_from(
+        {
+            "design": design,
+            "title": shared["title"] or f"Effect on {described.name}",
+            "program": shared["program"],
+            "outcome": described,
+            "data": {"rows": shared["rows"]},
+            "inference": {"method": shared["inference"], "level": shared["level"], "seed": shared["seed"]},
+            "disclosure": {"identifiers": tuple(shared["identifiers"])},
+            **{key: value for key, value in settings.items() if value is not None},
+        }
+    )
+    return Evaluation(_evaluate(study, FrameSource(frame)))
+
+
+def did(
+    frame: pd.DataFrame,
+    *,
+    outcome: str | Outcome,
+    unit: str,
+    time: str,
+    first_treated: str,
+    covariates: Sequence[str] = (),
+    comparison: str = "not-yet-treated",
+    estimator: str = "callaway-santanna",
+    adjust: str = "doubly-robust",
+    anticipation: int = 0,
+    base_period: str = "varying",
+    cluster: str | None = None,
+    inference: str = "auto",
+    level: float = 0.95,
+    seed: int = 20260101,
+    title: str | None = None,
+    program: str | None = None,
+    rows: RowKind = "aggregates",
+    identifiers: Sequence[str] = (),
+) -> Evaluation:
+    """Difference-in-differences: compare the change where the program started with the change where it had not.
+
+    Parameters
+    ----------
+    frame
+        One row per unit and period. Never changed.
+    outcome
+        Column name, or an ``Outcome`` that says what it measures and its role.
+    unit, time, first_treated
+        Columns: the unit, the period, and the unit's first treated period (empty, 0 or inf = never).
+    covariates
+        Columns whose value before treatment is adjusted for.
+    comparison
+        ``not-yet-treated`` or ``never-treated``.
+    estimator
+        ``callaway-santanna``, ``twfe`` or ``two-by-two``.
+    adjust
+        ``doubly-robust``, ``weighting`` or ``regression`` (Callaway-Sant'Anna with covariates).
+    anticipation
+        Periods before the start in which behaviour may already change.
+    base_period
+        ``varying`` or ``universal``.
+    cluster
+        Column of clusters above the unit.
+    inference, level, seed
+        Method (``auto`` says what it chose), confidence level, seed of random draws.
+    title, program
+        Words for the report.
+    rows, identifiers
+        What a row is, and columns that identify people, for disclosure control.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    EvaluationError
+        The data or an argument has to change; the message says what was found, expected and to do.
+
+    References
+    ----------
+    Callaway, B. and Sant'Anna, P. (2021). Difference-in-differences with multiple time periods. Journal of
+    Econometrics 225. doi:10.1016/j.jeconom.2020.12.001
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import evaltoolkit as ev
+    >>> panel = pd.DataFrame([
+    ...     {"site": s, "year": t, "start": 2021 if s < 12 else 0, "y": s % 5 + t % 3 + (s < 12 and t >= 2021) * 2.0}
+    ...     for s in range(24) for t in range(2018, 2024)])
+    >>> e = ev.did(panel, outcome="y", unit="site", time="year", first_treated="start")
+    >>> round(e.result.headline.estimate, 6)
+    2.0
+    """
+    settings = {
+        "unit": unit, "time": time, "first_treated": first_treated, "covariates": list(covariates),
+        "comparison": comparison, "estimator": estimator, "adjust": adjust, "anticipation": anticipation,
+        "base_period": base_period, "cluster": cluster,
+    }  # fmt: skip
+    shared = {
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
+        "level": level, "seed": seed,
+    }  # fmt: skip
+    return _run("difference-in-differences", frame, outcome, settings, shared)
+
+
+def match(
+    frame: pd.DataFrame,
+    *,
+    treated: str,
+    outcome: str | Outcome,
+    covariates: Sequence[Covariate],
+    method: str = "nearest",
+    distance: str = "logit",
+    ratio: int = 1,
+    replace: bool = False,
+    caliper: float | None = 0.2,
+    caliper_scale: str = "sd-score",
+    exact: Sequence[str] = (),
+    order: str = "largest",
+    ties: str = "one",
+    estimand: str = "ATT",
+    effect: str = "regression",
+    inference: str = "auto",
+    level: float = 0.95,
+    seed: int = 20260101,
+    title: str | None = None,
+    program: str | None = None,
+    rows: RowKind = "people",
+    identifiers: Sequence[str] = (),
+) -> Evaluation:
+    """Propensity-score matching: compare served people with similar people who were not served.
+
+    Parameters
+    ----------
+    frame
+        One row per person (or site). Never changed.
+    treated
+        Column of 0 and 1.
+    outcome
+        Column name, or an ``Outcome`` that says what it measures and its role.
+    covariates
+        Columns, ``{"log": "x"}`` or ``{"interact": ["a", "b"]}``.
+    method, distance, ratio, replace, caliper, caliper_scale, exact, order, ties
+        How pairs are made: nearest neighbour on the logit score or a numeric column, ``ratio`` matches each, with or
+        without replacement, within ``caliper`` (``None`` for none) on its scale (``sd-score``, ``sd-logit``, ``raw``),
+        exactly on ``exact``.
+    estimand
+        Whose effect is estimated.
+    effect
+        ``regression`` (g-computation on the matched sample) or ``difference`` in means.
+    inference, level, seed
+        Method (``auto`` says what it chose), confidence level, seed of random draws.
+    title, program, rows, identifiers
+        Words for the report, what a row is, and columns that identify people.
+
+    Returns
+    -------
+    Evaluation
+
+    References
+    ----------
+    Ho, D., Imai, K., King, G. and Stuart, E. (2007). Matching as nonparametric preprocessing for reducing model
+    dependence in parametric causal inference. Political Analysis 15. doi:10.1093/pan/mpl013
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> import evaltoolkit as ev
+    >>> rng = np.random.default_rng(1)
+    >>> x = rng.normal(size=400)
+    >>> served = (rng.random(400) < 1 / (1 + np.exp(1 - x))).astype(int)
+    >>> people = pd.DataFrame({"served": served, "x": x, "score": 2 * served + x + rng.normal(size=400)})
+    >>> m = ev.match(people, treated="served", outcome="score", covariates=["x"])
+    >>> 1.5 < m.result.headline.estimate < 2.5
+    True
+    """
+    settings = {
+        "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
+        "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
+        "ties": ties, "estimand": estimand, "effect": effect,
+    }  # fmt: skip
+    shared = {
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
+        "level": level, "seed": seed,
+    }  # fmt: skip
+    return _run("propensity-score-matching", frame, outcome, settings, shared)
+
+
+def its(
+    frame: pd.DataFrame,
+    *,
+    outcome: str | Outcome,
+    time: str,
+    interruption: str | int | datetime.date | Sequence[str | int | datetime.date],
+    every: str | None = None,
+    family: str = "gaussian",
+    population: str | None = None,
+    effects: Sequence[str] = ("level", "slope"),
+    season: str | Mapping[str, int] | None = None,
+    errors: str = "marginal-ar1",
+    lags: int | str | None = None,
+    inference: str = "auto",
+    level: float = 0.95,
+    seed: int = 20260101,
+    title: str | None = None,
+    program: str | None = None,
+    rows: RowKind = "aggregates",
+    identifiers: Sequence[str] = (),
+) -> Evaluation:
+    """Interrupted time series: compare a series after an interruption with what its past leads one to expect.
+
+    Parameters
+    ----------
+    frame
+        One row per period. Never changed.
+    outcome
+        Column name, or an ``Outcome`` that says what it measures and its role.
+    time
+        Column of dates or periods.
+    interruption
+        First period with the program, or a list of such periods.
+    every
+        ``day``, ``week``, ``month``, ``quarter`` or ``year``; read off the data where it is not given.
+    family
+        ``gaussian``, ``poisson`` or ``quasi-poisson``.
+    population
+        Column with the number at risk, for counts.
+    effects
+        What may change at the interruption: ``level``, ``slope``.
+    season
+        ``"months"`` or ``{"harmonics": 2}``.
+    errors, lags
+        How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``ols``, ``model-based``; and the
+        lags of Newey-West.
+    inference, level, seed
+        ``auto`` (``errors`` decides), confidence level, seed.
+    title, program, rows, identifiers
+        Words for the report, what a row is, and columns that identify people.
+
+    Returns
+    -------
+    Evaluation
+
+    References
+    ----------
+    Lopez Bernal, J., Cummins, S. and Gasparrini, A. (2017). Interrupted time series regression for the evaluation of
+    public health interventions. International Journal of Epidemiology 46. doi:10.1093/ije/dyw098
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> import evaltoolkit as ev
+    >>> months = pd.date_range("2018-01-01", periods=48, freq="MS")
+    >>> wave = np.sin(np.arange(48) * 2.4)
+    >>> series = pd.DataFrame({"month": months, "calls": 20 + wave + 5 * (months >= "2020-01-01")})
+    >>> s = ev.its(series, outcome="calls", time="month", interruption="2020-01-01", effects=["level"])
+    >>> 4 < s.result.headline.estimate < 6
+    True
+    """
+    if population is not None:
+        described = Outcome(column=outcome) if isinstance(outcome, str) else outcome
+        kind = described.kind if described.kind in {"count", "rate"} else "count"
+        outcome = described.model_copy(update={"population": population, "kind": kind})
+    settings = {
+        "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
+        "season": season, "errors": errors, "lags": lags,
+    }  # fmt: skip
+    shared = {
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
+        "level": level, "seed": seed,
+    }  # fmt: skip
+    return _run("interrupted-time-series", frame, outcome, settings, shared)
+
+
+def evaluate(path: str | Path) -> Evaluation:
+    """Evaluate a design file: the same evaluation that the command line makes.
+
+    Raises
+    ------
+    EvaluationError
+        The design file, the data or an option has to change.
+
+    Examples
+    --------
+    >>> import evaltoolkit as ev
+    >>> ev.evaluate("no_such_file.toml")
+    Traceback (most recent call last):
+    ...
+    evaltoolkit.errors.DesignFileValueError: there is no design file 'no_such_file.toml'. Expected: a TOML file. What to do: correct the path, or write one with 'evaltoolkit new'.
+    """
+    return Evaluation(_evaluate(path))
