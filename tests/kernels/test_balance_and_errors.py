@@ -1,0 +1,131 @@
+"""Balance, least squares and sandwich errors against plain definitions and scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from evaltoolkit.kernels.balance import balance, cox_index, ecdf_distance, effective_size, hedges_g, weighted_variance
+from evaltoolkit.kernels.least_squares import least_squares
+from evaltoolkit.kernels.sandwich import clustered, clustered_two_ways, heteroskedastic
+
+# Two ways to the same sum in double precision.
+CLOSE = 1e-10
+samples = st.lists(st.integers(0, 6).map(float), min_size=2, max_size=30)
+
+
+@given(samples, samples)
+@settings(max_examples=100, deadline=None)
+def test_largest_gap_is_the_kolmogorov_smirnov_distance(x, y) -> None:
+    one, two = np.array(x), np.array(y)
+    found = ecdf_distance(one, two, np.ones(one.size), np.ones(two.size))[1]
+    assert found == pytest.approx(stats.ks_2samp(one, two, method="asymp").statistic, abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.integers(1, 4)), min_size=3, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_weights_scale_out_of_variance_and_balance(rows) -> None:
+    x, w = np.array([r[0] for r in rows]), np.array([float(r[1]) for r in rows])
+    assert weighted_variance(x, w) == pytest.approx(weighted_variance(x, 7 * w), rel=1e-9, abs=1e-12)
+    mean = np.average(x, weights=w)
+    share = w / w.sum()
+    if not ((x == 0) | (x == 1)).all():
+        by_hand = (share * (x - mean) ** 2).sum() / (1 - (share**2).sum())
+        assert weighted_variance(x, w) == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+
+
+def test_units_with_weight_zero_take_no_part_in_means() -> None:
+    rng = np.random.default_rng(0)
+    X, first, w = rng.normal(size=(40, 2)), rng.random(40) < 0.5, (rng.random(40) < 0.6).astype(float)
+    full, cut = balance(X, first, w), balance(X[w > 0], first[w > 0])
+    np.testing.assert_allclose(full.smd, cut.smd, rtol=CLOSE)
+    np.testing.assert_allclose(full.variance_ratio, cut.variance_ratio, rtol=CLOSE)
+    np.testing.assert_allclose(full.ecdf_max, cut.ecdf_max, rtol=CLOSE)
+
+
+def test_effect_sizes_by_hand() -> None:
+    rng = np.random.default_rng(1)
+    x, first = rng.normal(size=50), np.arange(50) < 20
+    a, b = x[first], x[~first]
+    pooled = np.sqrt((19 * a.var(ddof=1) + 29 * b.var(ddof=1)) / 48)
+    by_hand = (1 - 3 / (4 * 50 - 9)) * (a.mean() - b.mean()) / pooled
+    assert hedges_g(x, first, np.ones(50)) == pytest.approx(by_hand, rel=CLOSE)
+    assert np.isnan(cox_index(0.0, 0.3, 100))
+    assert cox_index(0.3, 0.3, 100) == 0
+    assert effective_size(np.ones(7)) == pytest.approx(7)
+
+
+def test_constant_covariates_balance_perfectly() -> None:
+    b = balance(np.full((10, 1), 3.0), np.arange(10) < 4)
+    assert b.smd[0] == 0
+    assert b.ecdf_max[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_least_squares_by_the_normal_equations() -> None:
+    rng = np.random.default_rng(2)
+    X, y, w = np.column_stack([np.ones(60), rng.normal(size=(60, 3))]), rng.normal(size=60), rng.random(60) + 0.1
+    fit = least_squares(X, y, w)
+    np.testing.assert_allclose(fit.coefficients, np.linalg.solve((X.T * w) @ X, (X.T * w) @ y), rtol=1e-9)
+    np.testing.assert_allclose(fit.bread, np.linalg.inv((X.T * w) @ X), rtol=1e-9)
+    assert fit.df_residual == 56
+    np.testing.assert_allclose(fit.scores.sum(axis=0), 0, atol=1e-10)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_aliased_columns_are_named_and_change_nothing(seed) -> None:
+    rng = np.random.default_rng(seed)
+    X = np.column_stack([np.ones(30), rng.normal(size=(30, 2))])
+    extra = X @ rng.normal(size=3)
+    wide = np.column_stack([X[:, :2], np.zeros(30), X[:, 2], extra, rng.normal(size=30)])
+    y = rng.normal(size=30)
+    fit = least_squares(wide, y)
+    assert fit.aliased.tolist() == [2, 4]
+    np.testing.assert_allclose(fit.residuals, least_squares(wide[:, [0, 1, 3, 5]], y).residuals, atol=1e-9)
+
+
+def brute_cluster(X: np.ndarray, e: np.ndarray, w: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    bread = np.linalg.inv((X.T * w) @ X)
+    groups = np.unique(codes)
+    meat = np.zeros((X.shape[1], X.shape[1]))
+    for g in groups:
+        s = sum((w[i] * e[i] * X[i] for i in np.flatnonzero(codes == g)), np.zeros(X.shape[1]))
+        meat += np.outer(s, s)
+    return groups.size / (groups.size - 1) * bread @ meat @ bread
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_sandwiches_are_the_brute_force(seed) -> None:
+    rng = np.random.default_rng(seed)
+    n = 50
+    X, y, w = np.column_stack([np.ones(n), rng.normal(size=(n, 2))]), rng.normal(size=n), rng.random(n) + 0.1
+    a, b = rng.integers(0, 9, n), rng.integers(0, 12, n)
+    fit = least_squares(X, y, w)
+    e, factor = fit.residuals, (n - 1) / (n - 3)
+    one = clustered(fit.scores, fit.bread, a)
+    np.testing.assert_allclose(one.matrix, factor * brute_cluster(X, e, w, a), rtol=1e-9, atol=1e-12)
+    assert one.df == np.unique(a).size - 1
+    both = clustered_two_ways(fit.scores, fit.bread, a, b)
+    by_hand = factor * (brute_cluster(X, e, w, a) + brute_cluster(X, e, w, b) - brute_cluster(X, e, w, 100 * a + b))
+    values, vectors = np.linalg.eigh(by_hand)
+    by_hand = (vectors * np.clip(values, 0, None)) @ vectors.T
+    np.testing.assert_allclose(both.matrix, by_hand, rtol=1e-8, atol=1e-12)
+    each = clustered(fit.scores, fit.bread, np.arange(n)).matrix
+    np.testing.assert_allclose(heteroskedastic(fit.scores, fit.bread).matrix, each, rtol=1e-9)
+
+
+def test_one_cluster_is_refused() -> None:
+    fit = least_squares(np.ones((4, 1)), np.arange(4.0))
+    with pytest.raises(ValueError, match="two clusters"):
+        clustered(fit.scores, fit.bread, np.zeros(4, dtype=np.int64))
+
+
+def test_bad_input_to_least_squares_is_refused() -> None:
+    with pytest.raises(ValueError, match="rows"):
+        least_squares(np.ones((3, 1)), np.ones(2))
+    with pytest.raises(ValueError, match="finite"):
+        least_squares(np.ones((3, 1)), np.array([1.0, np.nan, 2.0]))

@@ -1,0 +1,157 @@
+"""The matcher against a brute-force twin that follows the stated rules literally, heavy ties included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaltoolkit.kernels.pairing import Pairs, Rule, matching_weights, pair_nearest
+
+Chosen = dict[int, list[int]]
+
+
+def chosen(pairs: Pairs) -> Chosen:
+    lists: Chosen = {}
+    for i, j in zip(pairs.focal.tolist(), pairs.match.tolist(), strict=True):
+        lists.setdefault(i, []).append(j)
+    return lists
+
+
+def candidates(
+    i: int, score: list[float], free: list[int], codes: list[int], reach: float
+) -> list[tuple[float, int, int]]:
+    """Every free unit in reach as (distance, side, steps away): left before right, nearer on the line first."""
+    line = sorted(range(len(score)), key=lambda r: (score[r], r))
+    place = {row: k for k, row in enumerate(line)}
+    found = []
+    for j in free:
+        distance = abs(score[i] - score[j])
+        if codes[i] == codes[j] and distance <= reach:
+            found.append((distance, 0 if place[j] < place[i] else 1, abs(place[i] - place[j]), j))
+    # Of units at one side that are equally far, the nearer one on the line is met first.
+    return [(d, side, j) for d, side, _, j in sorted(found)]
+
+
+def order_of(score: list[float], focal: list[int], order: str) -> list[int]:
+    if order == "largest":
+        return sorted(focal, key=lambda r: (-score[r], r))
+    if order == "smallest":
+        return sorted(focal, key=lambda r: (score[r], r))
+    return focal
+
+
+def brute_greedy(score: list[float], focal: list[int], rule: Rule, codes: list[int]) -> Chosen:
+    free = [r for r in range(len(score)) if r not in focal]
+    reach = np.inf if rule.caliper is None else rule.caliper
+    result: Chosen = {}
+    waiting = order_of(score, focal, rule.order)
+    for _ in range(rule.ratio):
+        still: list[int] = []
+        left = list(waiting)
+        while left:
+            if rule.order == "closest":
+                offers = [(c[0][0], i) for i in left if (c := candidates(i, score, free, codes, reach))]
+                if not offers:
+                    break
+                i = min(offers)[1]
+            else:
+                i = left[0]
+            left.remove(i)
+            options = candidates(i, score, free, codes, reach)
+            if options:
+                free.remove(options[0][2])
+                result.setdefault(i, []).append(options[0][2])
+                still.append(i)
+        waiting = [i for i in waiting if i in still]
+    return result
+
+
+def brute_replacing(score: list[float], focal: list[int], rule: Rule, codes: list[int]) -> Chosen:
+    others = [r for r in range(len(score)) if r not in focal]
+    reach = np.inf if rule.caliper is None else rule.caliper
+    result: Chosen = {}
+    for i in focal:
+        options = candidates(i, score, others, codes, reach)
+        take = options[: rule.ratio]
+        if rule.ties == "all" and take:
+            take = [o for o in options if o[0] <= take[-1][0]] if len(take) == rule.ratio else options
+        if take:
+            result[i] = [j for _, _, j in take]
+    return result
+
+
+# Quarters are exact in binary, so that equal distances are equal and ties are heavy.
+quarters = st.integers(0, 8).map(lambda k: k / 4)
+worlds = st.lists(st.tuples(quarters, st.booleans(), st.integers(0, 1)), min_size=2, max_size=18)
+calipers = st.sampled_from([None, 0.0, 0.25, 0.5])
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds, st.integers(1, 3), calipers, st.sampled_from(["largest", "smallest", "data", "closest"]), st.booleans())
+def test_without_replacement_is_the_brute_force(world, ratio, caliper, order, with_strata) -> None:
+    score, focal, codes = (list(part) for part in zip(*world, strict=True))
+    codes = codes if with_strata else [0] * len(score)
+    rule = Rule(ratio=ratio, caliper=caliper, order=order)
+    pairs = pair_nearest(np.array(score), np.array(focal), rule, np.array(codes))
+    assert chosen(pairs) == brute_greedy(score, [i for i, f in enumerate(focal) if f], rule, codes)
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds, st.integers(1, 3), calipers, st.sampled_from(["one", "all"]), st.booleans())
+def test_with_replacement_is_the_brute_force(world, ratio, caliper, ties, with_strata) -> None:
+    score, focal, codes = (list(part) for part in zip(*world, strict=True))
+    codes = codes if with_strata else [0] * len(score)
+    rule = Rule(ratio=ratio, caliper=caliper, replace=True, ties=ties)
+    pairs = pair_nearest(np.array(score), np.array(focal), rule, np.array(codes))
+    expected = brute_replacing(score, [i for i, f in enumerate(focal) if f], rule, codes)
+    assert {i: sorted(m) for i, m in chosen(pairs).items()} == {i: sorted(m) for i, m in expected.items()}
+    if ties == "one":
+        assert chosen(pairs) == expected
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["largest", "random", "closest"]))
+@settings(max_examples=40, deadline=None)
+def test_untied_scores_without_replacement(seed, order) -> None:
+    rng = np.random.default_rng(seed)
+    score, focal = rng.normal(size=60), rng.random(60) < 0.4
+    pairs = pair_nearest(score, focal, Rule(order=order, caliper=0.3, seed=seed))
+    assert np.unique(pairs.match).size == pairs.match.size
+    assert not focal[pairs.match].any()
+    assert focal[pairs.focal].all()
+    assert (np.abs(score[pairs.focal] - score[pairs.match]) <= 0.3).all()
+    if order == "random":
+        again = pair_nearest(score, focal, Rule(order=order, caliper=0.3, seed=seed))
+        assert (pairs.match == again.match).all()
+
+
+def test_weights_add_up_to_the_matched_units() -> None:
+    rng = np.random.default_rng(3)
+    score, focal = rng.normal(size=200), rng.random(200) < 0.5
+    weights = matching_weights(pair_nearest(score, focal, Rule(replace=True, ratio=2)), focal)
+    others = weights[~focal]
+    assert others.sum() == pytest.approx((others > 0).sum())
+    assert set(weights[focal]) == {1.0}
+
+
+def test_nobody_to_pair_with_gives_no_pairs() -> None:
+    assert pair_nearest(np.array([0.1, 0.2]), np.array([True, True]), Rule()).n_focal == 0
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_scores_must_be_finite(score) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        pair_nearest(np.array([score, 0.2]), np.array([True, False]), Rule())
+
+
+def test_a_hundred_thousand_rows_take_about_a_second() -> None:
+    import time
+
+    rng = np.random.default_rng(1)
+    score = rng.random(100_000)
+    focal = rng.random(100_000) < 0.2
+    start = time.process_time()
+    pair_nearest(score, focal, Rule())
+    # Measured 0.08 s; a quadratic search would take minutes.
+    assert time.process_time() - start < 3
