@@ -1,6 +1,7 @@
 """Data: sources, column roles, and the calendar."""
 
 from evaltoolkit.data.calendar import Calendar, Every, detect, parse_column
+from evaltoolkit.data.checks import Finding, findings
 from evaltoolkit.data.columns import (
     binary_column,
     identifier_values,
@@ -17,11 +18,13 @@ __all__ = [
     "Calendar",
     "Every",
     "FileSource",
+    "Finding",
     "FrameSource",
     "Rows",
     "Source",
     "binary_column",
     "detect",
+    "findings",
     "identifier_values",
     "is_text",
     "numeric_column",

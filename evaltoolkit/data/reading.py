@@ -27,13 +27,13 @@ def _excel(path: Path) -> pd.DataFrame:
 
 
 def _spss(path: Path) -> pd.DataFrame:
-    import pyreadstat  # noqa: PLC0415  (an extra)
+    import pyreadstat
 
     return pyreadstat.read_sav(path)[0]
 
 
 def _sas(path: Path) -> pd.DataFrame:
-    import pyreadstat  # noqa: PLC0415  (an extra)
+    import pyreadstat
 
     return pyreadstat.read_sas7bdat(path)[0]
 

@@ -1,5 +1,6 @@
 """What the evaluator declares: models of a design file, and reading one."""
 
+from evaltoolkit.study.language import language_findings, study_language
 from evaltoolkit.study.load import load, study_from, validated
 from evaltoolkit.study.models import (
     CMS_THRESHOLD,
@@ -17,6 +18,7 @@ from evaltoolkit.study.models import (
     Study,
 )
 from evaltoolkit.study.origin import Origin
+from evaltoolkit.study.paths import project_root
 
 __all__ = [
     "CMS_THRESHOLD",
@@ -33,7 +35,10 @@ __all__ = [
     "ReportOptions",
     "Section",
     "Study",
+    "language_findings",
     "load",
+    "project_root",
     "study_from",
+    "study_language",
     "validated",
 ]

@@ -1,0 +1,152 @@
+"""``evaltoolkit run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evaltoolkit.cli.console import Console, console_of, error_record
+from evaltoolkit.errors import EvaluationError, OptionError
+
+if TYPE_CHECKING:
+    from evaltoolkit.results import Result
+
+_FORMATS = ("pdf", "json")
+
+
+def run(
+    ctx: typer.Context,
+    design: Annotated[list[Path], typer.Argument(help="Design files.", metavar="DESIGN...")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the reports; else the project's reports/.")
+    ] = None,
+    formats: Annotated[str | None, typer.Option("--format", help="pdf,json; else what the design says.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
+    allow_outside: Annotated[bool, typer.Option("--allow-outside", help="Paths may leave the project folder.")] = False,
+) -> None:
+    """Estimate and write one report folder per design."""
+    console = console_of(ctx)
+    wanted = chosen_formats(formats)
+    _distinct(design, out)
+    records = [_attempt(file, out, wanted, seed, allow_outside, console) for file in design]
+    code = max(record["exit_code"] for record in records)
+    written = [place for record in records for place in record["files"]]
+    if console.json:
+        console.answer("run", "", exit_code=code, reports=records)
+    elif written:
+        console.answer("run", "\n".join(written))
+    raise typer.Exit(code)
+
+
+def chosen_formats(text: str | None) -> tuple[str, ...] | None:
+    """Return the formats of ``--format``, in a fixed order."""
+    if text is None:
+        return None
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words or [""]:
+        if word not in _FORMATS:
+            raise OptionError.unknown("--format", word, _FORMATS)
+    return tuple(word for word in _FORMATS if word in words)
+
+
+def _distinct(design: list[Path], out: Path | None) -> None:
+    places = [(out or file.absolute().parent) / file.stem for file in design]
+    twice = sorted({place.name for place in places if places.count(place) > 1})
+    if twice:
+        raise OptionError(
+            f"two design files would write the same report folder '{twice[0]}'",
+            expected="design files with different names", todo="rename one, or run them with different --out",
+        )  # fmt: skip
+
+
+def _attempt(
+    file: Path,
+    out: Path | None,
+    formats: tuple[str, ...] | None,
+    seed: int | None,
+    allow_outside: bool,
+    console: Console,
+) -> dict[str, Any]:
+    try:
+        return evaluate_to_folder(file, out, formats, seed, allow_outside=allow_outside, console=console)
+    except (EvaluationError, OSError) as raised:
+        from evaltoolkit.cli.boundary import explained
+
+        error = explained(raised)
+        if console.debug:
+            raise
+        console.warn(error_message(file, error, console))
+        return {
+            "design": str(file), "exit_code": 2, "folder": None, "files": [], "headline": None, "problems": [],
+            "error": error_record(error),
+        }  # fmt: skip
+
+
+def error_message(file: Path, error: EvaluationError, console: Console) -> str:
+    """Return the message of a failed design, with the design's name where the message does not name it."""
+    from evaltoolkit.cli.console import error_text
+
+    text = error_text(error, color=console.paints)
+    return text if file.name in text else f"{file}\n{text}"
+
+
+def evaluate_to_folder(
+    file: Path,
+    out: Path | None,
+    formats: tuple[str, ...] | None,
+    seed: int | None,
+    *,
+    allow_outside: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Evaluate one design file into its report folder, and return what was done as data."""
+    from evaltoolkit.pipeline import evaluate, load_study, with_seed
+
+    study = load_study(file, allow_outside=allow_outside)
+    study = study if seed is None else with_seed(study, seed)
+    folder = _report_folder(file, out)
+    console.say(f"{file.name}: estimating")
+    result = evaluate(study).result
+    console.say(f"{file.name}: writing the report")
+    from evaltoolkit.report import write_report
+
+    files = write_report(result, folder, formats or study.report.formats)
+    problems = unusable(result)
+    console.say(f"{file.name}: {result.statements.bottom_line}")
+    for problem in problems:
+        console.warn(f"{file.name}: problem: {problem}")
+    return {
+        "design": str(file),
+        "exit_code": 1 if problems else 0,
+        "folder": str(folder),
+        "files": [str(written) for written in files],
+        "headline": headline_record(result),
+        "problems": problems,
+        "error": None,
+    }
+
+
+def _report_folder(file: Path, out: Path | None) -> Path:
+    from evaltoolkit.cli.files import cannot_write
+    from evaltoolkit.study import project_root
+
+    folder = (out if out is not None else project_root(file) / "reports") / file.stem
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise cannot_write(place, NotADirectoryError(20, "it is a file, not a folder"))
+    return folder
+
+
+def unusable(result: Result) -> list[str]:
+    """Return why the headline is not usable: it is missing, or a diagnostic failed."""
+    problems = [] if result.headline.estimate is not None else ["the headline estimate is not available"]
+    return problems + [f"{check.name}: {check.text}" for check in result.diagnostics if check.verdict == "fail"]
+
+
+def headline_record(result: Result) -> dict[str, Any]:
+    """Return the headline as data."""
+    row = result.headline
+    names = ("term", "estimand", "outcome", "estimate", "std_error", "conf_low", "conf_high", "p_value")
+    return {name: getattr(row, name) for name in names} | {"words": result.statements.bottom_line}
