@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class Console:
         """Write to stderr, --quiet or not."""
         typer.echo(text, err=True)
 
-    def answer(self, command: str, text: str, *, exit_code: int = 0, **values: Any) -> None:
+    def answer(self, command: str, text: str, /, *, exit_code: int = 0, **values: Any) -> None:
         """Write a command's result to stdout: its text, or one JSON document with --json."""
         if self.json:
             document = {"schema": SCHEMA, "command": command, "exit_code": exit_code, **values}
@@ -88,7 +89,7 @@ def error_record(error: EvaluationError) -> dict[str, str]:
     }
 
 
-def table_text(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table_text(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return rows as aligned text.
 
     >>> print(table_text(("code", "n"), [("A", "1"), ("BB", "20")]))

@@ -137,7 +137,9 @@ def _unit_of_dates(days: Sequence[datetime.date]) -> Unit:
     return "quarter" if months <= {1, 4, 7, 10} and len(months) > 1 else "month"
 
 
-def parse_column(values: pd.Series[Any], calendar: Calendar, *, where: str = "", column: str = "time") -> NDArray[np.int64]:
+def parse_column(
+    values: pd.Series[Any], calendar: Calendar, *, where: str = "", column: str = "time"
+) -> NDArray[np.int64]:
     """Return the step of each row.
 
     Raises

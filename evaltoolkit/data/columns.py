@@ -73,7 +73,9 @@ def binary_column(frame: pd.DataFrame, column: str, *, role: str, where: str = "
     values = require_column(frame, column, role=role, where=where)
     if pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values):
         words = values.astype("string").str.strip().str.casefold()
-        known = words.map({"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0})
+        known = words.map(
+            {"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+        )
         if bool((known.notna() | values.isna()).all()) and bool(known.notna().any()):
             return known.to_numpy(dtype=np.float64, na_value=np.nan)
         raise ColumnTypeError(

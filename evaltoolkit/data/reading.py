@@ -71,9 +71,9 @@ def read_file(path: Path, *, where: str) -> pd.DataFrame:
         )  # fmt: skip
     try:
         frame: pd.DataFrame = reader(path)
-    except (ValueError, UnicodeError, OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except Exception as error:  # noqa: BLE001  (each reader raises errors of its own library)
         raise DataFileError(
-            f"'{path.name}' cannot be read as {path.suffix}: {str(error).splitlines()[0][:160]}",
+            f"'{path.name}' cannot be read as {path.suffix}: {(str(error) or type(error).__name__).splitlines()[0][:160]}",
             expected=f"a {path.suffix} file with one header row and one row per observation",
             todo="open the file and check its header, its delimiter and its encoding (UTF-8)", where=where,
         ) from None  # fmt: skip
@@ -115,7 +115,9 @@ def _with_sound_header(frame: pd.DataFrame, path: Path, where: str) -> pd.DataFr
                     expected="commas between the columns of a .csv file",
                     todo="export it with commas" + (", or name it .tsv" if mark == "\t" else ""), where=where,
                 )  # fmt: skip
-    blank = [i for i, name in enumerate(frame.columns, start=1) if not str(name).strip() or str(name).startswith("Unnamed:")]
+    blank = [
+        i for i, name in enumerate(frame.columns, start=1) if not str(name).strip() or str(name).startswith("Unnamed:")
+    ]
     named_blank = [i for i in blank if frame.iloc[:, i - 1].notna().any()]
     if named_blank:
         raise DataFileError(

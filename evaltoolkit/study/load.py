@@ -48,8 +48,10 @@ def load(path: str | Path, *, allow_outside: bool = False) -> tuple[Study, Origi
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DesignFileSyntaxError(
-            f"the design file is not TOML: {error}", expected="TOML such as  title = \"My evaluation\"",
-            todo="correct that line; 'evaltoolkit new' writes a file to start from", where=file.name,
+            f"the design file is not TOML: {error}",
+            expected='TOML such as  title = "My evaluation"',
+            todo="correct that line; 'evaltoolkit new' writes a file to start from",
+            where=file.name,
         ) from None
     origin = Origin(file, text, hashlib.sha256(text.encode()).hexdigest(), allow_outside)
     return study_from(raw, origin), origin
@@ -61,17 +63,21 @@ def _read(file: Path) -> str:
     except FileNotFoundError:
         near = did_you_mean(file.name, [p.name for p in file.parent.glob("*.toml")]) if file.parent.is_dir() else ""
         raise DesignFileValueError(
-            f"there is no design file '{file}'{near}", expected="a TOML file",
+            f"there is no design file '{file}'{near}",
+            expected="a TOML file",
             todo="correct the path, or write one with 'evaltoolkit new'",
         ) from None
     except UnicodeDecodeError:
         raise DesignFileSyntaxError(
-            "the design file is not text in UTF-8", expected="a TOML text file",
-            todo="save it as UTF-8, or give the design file and not the data file", where=file.name,
+            "the design file is not text in UTF-8",
+            expected="a TOML text file",
+            todo="save it as UTF-8, or give the design file and not the data file",
+            where=file.name,
         ) from None
     except OSError as error:
         raise DesignFileValueError(
-            f"the design file '{file}' cannot be read ({error.strerror})", expected="a readable TOML file",
+            f"the design file '{file}' cannot be read ({error.strerror})",
+            expected="a readable TOML file",
             todo="correct the path or the permissions",
         ) from None
 
@@ -117,7 +123,9 @@ def _explained(
         return DesignFileKeyError.unknown(str(path[-1]), [*_fields_at(model, path[:-1]), *known], where=where)
     if first["type"] == "missing":
         return DesignFileKeyError(
-            f"the key '{path[-1]}' is missing", expected=_description(model, path), todo=f"add {path[-1]} = ...",
+            f"the key '{path[-1]}' is missing",
+            expected=_description(model, path),
+            todo=f"add {path[-1]} = ...",
             where=where,
         )
     return _wrong_value(first, path, where)
@@ -140,7 +148,9 @@ def _wrong_value(first: Any, path: Sequence[str | int], where: str) -> DesignFil
     if first["type"] == "value_error":
         return DesignFileValueError(
             f"the section '{name}' contradicts itself" if path else "the file contradicts itself",
-            expected=expected, todo="correct the design file", where=where,
+            expected=expected,
+            todo="correct the design file",
+            where=where,
         )
     return DesignFileValueError(
         f"{name} = {shown} does not fit{near}", expected=expected, todo=f"correct the value of {name}", where=where

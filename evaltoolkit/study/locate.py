@@ -14,11 +14,11 @@ def _split(dotted: str) -> tuple[str, ...]:
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
-    """Return the 1-based line where a key path is set, or where its nearest parent starts.
+    r"""Return the 1-based line where a key path is set, or where its nearest parent starts.
 
-    >>> line_of("title = 'x'\\n[outcome]\\ncolumn = 'y'\\n", ["outcome", "column"])
+    >>> line_of("title = 'x'\n[outcome]\ncolumn = 'y'\n", ["outcome", "column"])
     3
-    >>> line_of("title = 'x'\\n[outcome]\\ncolumn = 'y'\\n", ["outcome", "label"])
+    >>> line_of("title = 'x'\n[outcome]\ncolumn = 'y'\n", ["outcome", "label"])
     2
     """
     wanted = tuple(path)

@@ -11,9 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from evaltoolkit.study.origin import Origin
 
-Role = Literal[
-    "incidence", "identification", "justice-contact", "service-access", "wellbeing", "knowledge", "process"
-]
+Role = Literal["incidence", "identification", "justice-contact", "service-access", "wellbeing", "knowledge", "process"]
 OutcomeKind = Literal["continuous", "binary", "count", "rate", "proportion"]
 Better = Literal["higher", "lower", "neither"]
 Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not-in"]

@@ -25,8 +25,10 @@ def confined(path_text: str, *, design_file: Path, where: str, allow_outside: bo
     """Resolve a path relative to the design file and refuse one that leaves the project, symbolic links included."""
     if "://" in path_text:
         raise DesignFileValueError(
-            f"the path '{path_text}' is an address", expected="a file inside the project folder",
-            todo="download the data into the project folder first", where=where,
+            f"the path '{path_text}' is an address",
+            expected="a file inside the project folder",
+            todo="download the data into the project folder first",
+            where=where,
         )
     if "\x00" in path_text:
         raise DesignFileValueError(
