@@ -15,7 +15,7 @@ _WORDS: Final = {
     "treated": ("treat", "served", "program", "participant", "exposed"),
     "time": ("year", "quarter", "month", "week", "date", "time", "period"),
     "unit": ("county", "state", "site", "unit", "district", "agency", "firm", "school", "code", "id"),
-    "outcome": ("outcome", "recognized", "identified", "arrest", "referral", "contacts", "score", "count", "rate", "earn"),
+    "outcome": ("outcome", "recognized", "identified", "arrest", "referral", "contact", "score", "count", "rate"),
     "population": ("population", "youth", "pop"),
 }  # fmt: skip
 _ID: Final = re.compile(r"(^|_)(id|ssn|dob|name|phone|email|address)(_|$)", re.IGNORECASE)

@@ -59,7 +59,8 @@ class FrameSource:
             to_pandas: Callable[[], Any] | None = getattr(frame, "to_pandas", None)
             if to_pandas is None:
                 raise DataFileError(
-                    f"the data are a {type(frame).__name__}", expected="a pandas DataFrame, or a frame with to_pandas()",
+                    f"the data are a {type(frame).__name__}",
+            expected="a pandas DataFrame, or a frame with to_pandas()",
                     todo="convert the data to a pandas DataFrame first",
                 )  # fmt: skip
             frame = to_pandas()
@@ -122,7 +123,8 @@ class FileSource:
         frame, digest = self._load()
         if study.data.sha256 is not None and study.data.sha256 != digest:
             raise DataChangedError(
-                f"the sha256 of '{self.name}' is {digest}", expected=study.data.sha256,
+                f"the sha256 of '{self.name}' is {digest}",
+            expected=study.data.sha256,
                 todo="use the file that the design was written for, or state the new sha256 after checking what changed",
                 where=study.place("data", "sha256"),
             )  # fmt: skip

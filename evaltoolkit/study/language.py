@@ -10,10 +10,10 @@ from evaltoolkit.study.models import Study
 
 _YOUNG: Final = r"(?:child|children|teen|teens|teenage|teenaged|juvenile|underage|minor)"
 _AVOID: Final[tuple[tuple[str, str], ...]] = (
-    (rf"\b{_YOUNG}\s+prostitut(?:e|es|ion)\b", "young people who experienced commercial sexual exploitation"),
-    (r"\bprostitut(?:e|es|ed|ion)\s+(?:of|by)\s+(?:minors|children|juveniles)\b", "commercial sexual exploitation of minors"),
+    (rf"\b{_YOUNG}\s+prostitut(?:e|es|ion)\b", "exploited young people"),
+    (r"\bprostitut(?:e|es|ed|ion)\s+(?:of|by)\s+(?:minors|children|juveniles)\b", "exploitation of minors"),
     (rf"\b{_YOUNG}\s+sex\s+workers?\b", "exploited young people"),
-    (r"\bsex\s+work\s+by\s+(?:minors|children|juveniles)\b", "commercial sexual exploitation of minors"),
+    (r"\bsex\s+work\s+by\s+(?:minors|children|juveniles)\b", "exploitation of minors"),
     (r"\bjohns\b", "people who buy sex from a minor"),
     (r"\bchild\s+porn(?:ography)?\b", "child sexual abuse material"),
     (r"\b(?:juvenile|young|youth|minor|teen)\s+(?:offenders?|delinquents?|perpetrators?)\b", "young people, participants"),
@@ -35,7 +35,7 @@ def language_findings(text: str) -> list[tuple[str, str]]:
     """Return each phrase to avoid in a text, with what to write instead.
 
     >>> language_findings("Juvenile prostitution in three counties")
-    [('Juvenile prostitution', 'young people who experienced commercial sexual exploitation')]
+    [('Juvenile prostitution', 'exploited young people')]
     >>> language_findings("Arrests of minors coded as prostitution offences")
     []
     """

@@ -92,7 +92,7 @@ def study_from(raw: Mapping[str, Any], origin: Origin | None = None) -> Study:
         raise DesignFileKeyError(
             f"the outcome's role is '{role}' and there is no [detection] section",
             expected="[detection] with ratio = [low, high], or unknown = true",
-            todo="state how recording may have changed, because a change in recording looks like a change in the outcome",
+            todo="state how recording may have changed, because it looks like a change in the outcome",
             where=origin.place(["outcome", "role"]),
         )
     return study

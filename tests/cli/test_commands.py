@@ -47,7 +47,7 @@ def test_quiet_says_nothing_on_stderr(project: Path, call: Call) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_json_is_one_document(project: Path, call: Call, before: bool) -> None:
+def test_json_is_one_document(project: Path, call: Call, *, before: bool) -> None:
     words = ["--json", "run", "designs/toy.toml"] if before else ["run", "designs/toy.toml", "--json"]
     code, out, _ = call(*words)
     document = json.loads(out)

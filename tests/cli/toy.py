@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from tests.drafts import draft
 
 from evaltoolkit.contract import sealed
 from evaltoolkit.data import Source, binary_column, identifier_values, numeric_column
@@ -16,6 +15,7 @@ from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.registry import Entry
 from evaltoolkit.results import FlowStep, Result
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
+from tests.drafts import draft
 
 
 class ToyOptions(Section):
