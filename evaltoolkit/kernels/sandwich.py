@@ -159,5 +159,5 @@ def _cluster_part(scores: FloatArray, bread: FloatArray, clusters: Codes) -> tup
     g = int(labels.size)
     if g < 2:
         raise ValueError("clustered errors need at least two clusters")
-    sums = np.column_stack([np.bincount(codes, weights=column, minlength=g) for column in scores.T])
+    sums = np.column_stack([np.bincount(codes, weights=c, minlength=g).astype(np.float64) for c in scores.T])
     return g / (g - 1) * _sandwich(sums, bread), g

@@ -1,0 +1,1 @@
+"""Designs: one folder each, independent of one another."""

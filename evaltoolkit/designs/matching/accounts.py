@@ -1,0 +1,174 @@
+"""Assumptions, methods, limits and references of a matched comparison."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
+
+
+def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
+    """Return what has to be true, and how it was looked at."""
+    verdicts = {check.name: check.verdict for check in checks}
+    return (
+        Assumption(
+            name="No unmeasured differences",
+            text="Among people with the same covariates, who was served does not depend on how they would have done.",
+            checked="Cannot be checked with data; it rests on knowing how people came to be served.",
+        ),
+        Assumption(
+            name="Overlap",
+            text="For everybody who is compared there could be somebody alike in the other group.",
+            checked=f"Outside the other group's range: {verdicts['overlap']}. Left unmatched: {verdicts['unmatched']}.",
+        ),
+        Assumption(
+            name="Balance",
+            text="The matched groups are alike on what was measured.",
+            checked=f"Mean differences: {verdicts['balance']}. Variance ratios: {verdicts['variance-ratios']}.",
+        ),
+        Assumption(
+            name="No interference",
+            text="Serving one person does not change the outcome of another.",
+            checked="Not checked; it rests on how the program works.",
+        ),
+    )
+
+
+def methods(fitted: Fitted) -> tuple[Method, ...]:
+    """Return the methods with their equations."""
+    found = [_pairing(fitted), _effect(fitted), _errors(fitted)]
+    return (_score(fitted), *found) if fitted.score.names else tuple(found)
+
+
+def _score(fitted: Fitted) -> Method:
+    return Method(
+        title="Propensity score",
+        text="The chance of being served given the covariates, by logistic regression fitted by iterated least squares "
+        f"until coefficients change by less than 1e-12 ({fitted.score.iterations} iterations). Categories enter as "
+        "indicators.",
+        equation=Equation(
+            terms=(
+                Term(text="logit", upright=True), Term(text=" P(T = 1 | x) = "), Term(text="α"), Term(text=" + "),
+                Term(text="x", sup="′"), Term(text="β"),
+            ),
+            alt="The log odds of being served equal alpha plus x prime beta.",
+        ),
+    )  # fmt: skip
+
+
+def _pairing(fitted: Fitted) -> Method:
+    options, width = fitted.options, fitted.matched.width
+    on = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
+    caliper = "without a caliper" if width is None else f"within a caliper of {width:.6g} ({_scale(fitted)})"
+    replace = "with replacement" if options.replace else f"without replacement, order '{options.order}'"
+    exact = f", exactly on {', '.join(options.exact)}" if options.exact else ""
+    return Method(
+        title="Pairing",
+        text=f"Nearest neighbour on the {on}, {options.ratio} to each, {replace}, {caliper}{exact}, "
+        f"ties '{options.ties}'. All units stand in ascending order of the score (ties in data order); the nearest "
+        "free unit below is taken where it is at least as near as the nearest free unit above.",
+    )
+
+
+def _scale(fitted: Fitted) -> str:
+    options = fitted.options
+    if options.caliper_scale == "raw":
+        return "raw units"
+    of = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
+    return f"{options.caliper:g} standard deviations of the {of} over both groups"
+
+
+def _effect(fitted: Fitted) -> Method:
+    if fitted.options.effect == "difference":
+        return Method(
+            title="Effect",
+            text="Difference in weighted means on the matched sample.",
+            equation=Equation(
+                terms=(
+                    Term(text="τ", accent="hat"), Term(text=" = "), Term(text="y", sub="1", accent="bar"),
+                    Term(text=" − "), Term(text="y", sub="0", accent="bar"),
+                ),
+                alt="The effect is the mean of the outcome in the matched treated less that in the matched comparison.",
+            ),
+        )  # fmt: skip
+    return Method(
+        title="Effect",
+        text="Weighted least squares on the matched sample with every covariate and its product with treatment, "
+        "covariates centered at the mean of the matched focal group, so that the coefficient of treatment is the "
+        "g-computation contrast averaged over that group.",
+        equation=Equation(
+            terms=(
+                Term(text="y"), Term(text=" = "), Term(text="α"), Term(text=" + τT + (x − "),
+                Term(text="x", accent="bar"), Term(text=")"), Term(text="′", sup=""), Term(text="β + T(x − "),
+                Term(text="x", accent="bar"), Term(text=")"), Term(text="′", sup=""), Term(text="γ + ε"),
+            ),
+            alt="The outcome equals alpha plus tau times T plus centered covariates times beta "
+            "plus T times centered covariates times gamma plus an error.",
+        ),
+    )  # fmt: skip
+
+
+def _errors(fitted: Fitted) -> Method:
+    ways = (
+        "by pair and by person, because a person may stand in several pairs"
+        if fitted.options.replace else "by matched set"
+    )  # fmt: skip
+    return Method(
+        title="Standard errors",
+        text=f"Clustered {ways} ({fitted.main.inference}), with the factors G/(G−1) and (n−1)/(n−k); intervals use "
+        f"the t distribution with {fitted.main.df} degrees of freedom. They treat the score as given.",
+    )
+
+
+def limits(fitted: Fitted) -> tuple[str, ...]:
+    """Return the limits that every reader should know."""
+    lines = [
+        "Only measured differences are made alike; reasons for being served that were not recorded may still differ.",
+        "The standard error treats the score and the pairs as given.",
+    ]
+    if fitted.options.replace:
+        lines.append("Matches are used more than once, so the comparison rests on fewer people than there are pairs.")
+    if fitted.study.context.limits:
+        lines.append(fitted.study.context.limits)
+    return tuple(lines)
+
+
+_REFERENCES = (
+    Reference(
+        text="Rosenbaum, P. and Rubin, D. (1983). The central role of the propensity score in observational studies "
+        "for causal effects. Biometrika 70.", doi="10.1093/biomet/70.1.41",
+    ),
+    Reference(
+        text="Ho, D., Imai, K., King, G. and Stuart, E. (2011). MatchIt: nonparametric preprocessing for parametric "
+        "causal inference. Journal of Statistical Software 42(8).", doi="10.18637/jss.v042.i08",
+    ),
+    Reference(
+        text="Stuart, E. (2010). Matching methods for causal inference: a review and a look forward. Statistical "
+        "Science 25.", doi="10.1214/09-STS313",
+    ),
+    Reference(
+        text="Austin, P. (2009). Balance diagnostics for comparing the distribution of baseline covariates between "
+        "treatment groups in propensity-score matched samples. Statistics in Medicine 28.", doi="10.1002/sim.3697",
+    ),
+    Reference(
+        text="Abadie, A. and Spiess, J. (2022). Robust post-matching inference. Journal of the American Statistical "
+        "Association 117.", doi="10.1080/01621459.2020.1840383",
+    ),
+)  # fmt: skip
+_TWO_WAY = Reference(
+    text="Cameron, A., Gelbach, J. and Miller, D. (2011). Robust inference with multiway clustering. Journal of "
+    "Business and Economic Statistics 29.", doi="10.1198/jbes.2010.07136",
+)  # fmt: skip
+_CALIPER = Reference(
+    text="Austin, P. (2011). Optimal caliper widths for propensity-score matching when estimating differences in means "
+    "and differences in proportions in observational studies. Pharmaceutical Statistics 10.", doi="10.1002/pst.433",
+)  # fmt: skip
+
+
+def references(fitted: Fitted) -> tuple[Reference, ...]:
+    """Return the sources of what was done."""
+    found = list(_REFERENCES)
+    if fitted.options.replace:
+        found.append(_TWO_WAY)
+    if fitted.matched.width is not None:
+        found.append(_CALIPER)
+    return tuple(found)

@@ -1,0 +1,139 @@
+"""Covariates as numbers: categories become indicators, logarithms and products are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.data import is_text, numeric_column, require_column, rows_text
+from evaltoolkit.designs.matching.options import Covariate, InteractTerm, LogTerm, columns_of, words_of
+from evaltoolkit.errors import CollinearityError, ColumnTypeError, NoVariationError
+from evaltoolkit.kernels.least_squares import least_squares
+
+FloatArray = NDArray[np.float64]
+
+_MANY_LEVELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """Covariates of n people as numbers.
+
+    Attributes
+    ----------
+    X
+        Columns that models use: of a category with k levels, k - 1 indicators. Shape (n, p).
+    names
+        Names of these columns.
+    shown
+        Columns for balance tables: of a category with k > 2 levels, all k. Shape (n, m).
+    shown_names
+        Names of these columns.
+    owner, shown_owner
+        Index of the covariate behind each column, shapes (p,) and (m,).
+    """
+
+    X: FloatArray
+    names: tuple[str, ...]
+    owner: tuple[int, ...]
+    shown: FloatArray
+    shown_names: tuple[str, ...]
+    shown_owner: tuple[int, ...]
+
+
+def expand(frame: pd.DataFrame, covariates: tuple[Covariate, ...], places: tuple[str, ...]) -> Covariates:
+    """Turn covariates without missing values into numbers.
+
+    Parameters
+    ----------
+    frame
+        One row per person.
+    covariates
+        The covariates.
+    places
+        Where each covariate is declared, for messages.
+
+    Raises
+    ------
+    ColumnNotFoundError, ColumnTypeError
+        A column is not there, or holds what cannot be used.
+    NoVariationError
+        A covariate is the same for everybody.
+    CollinearityError
+        A covariate is a combination of others.
+    """
+    model: list[tuple[str, int, FloatArray]] = []
+    shown: list[tuple[str, int, FloatArray]] = []
+    for i, (covariate, where) in enumerate(zip(covariates, places, strict=True)):
+        columns = _columns(frame, covariate, where)
+        if all(np.ptp(values) == 0 for _, values in columns):
+            raise NoVariationError(
+                f"the covariate '{words_of(covariate)}' is the same for everybody who is compared",
+                expected="a covariate that differs between people", todo="remove it from covariates", where=where,
+            )  # fmt: skip
+        category = len(columns) > 1
+        model += [(name, i, values) for name, values in (columns[1:] if category else columns)]
+        shown += [(name, i, values) for name, values in (columns[1:] if len(columns) == 2 else columns)]
+    result = Covariates(
+        X=np.column_stack([values for _, _, values in model]),
+        names=tuple(name for name, _, _ in model),
+        owner=tuple(i for _, i, _ in model),
+        shown=np.column_stack([values for _, _, values in shown]),
+        shown_names=tuple(name for name, _, _ in shown),
+        shown_owner=tuple(i for _, i, _ in shown),
+    )
+    _must_be_independent(result, places)
+    return result
+
+
+def _columns(frame: pd.DataFrame, covariate: Covariate, where: str) -> list[tuple[str, FloatArray]]:
+    if isinstance(covariate, LogTerm):
+        values = numeric_column(frame, covariate.log, role="covariate", where=where)
+        if (values <= 0).any():
+            raise ColumnTypeError(
+                f"the covariate column '{covariate.log}' holds values of zero or less in {rows_text(values <= 0)}",
+                expected="values above zero, because its logarithm is asked for",
+                todo="use the column itself, or leave these rows out", where=where,
+            )  # fmt: skip
+        return [(words_of(covariate), np.log(values))]
+    if isinstance(covariate, InteractTerm):
+        one, two = (numeric_column(frame, name, role="covariate", where=where) for name in covariate.interact)
+        return [(words_of(covariate), one * two)]
+    column = require_column(frame, covariate, role="covariate", where=where)
+    if not is_text(column):
+        return [(covariate, numeric_column(frame, covariate, role="covariate", where=where))]
+    return _indicators(column, covariate, where)
+
+
+def _indicators(values: pd.Series[Any], covariate: str, where: str) -> list[tuple[str, FloatArray]]:
+    words = values.astype("string").str.strip()
+    levels = sorted(words.unique())
+    if len(levels) > _MANY_LEVELS:
+        raise ColumnTypeError(
+            f"the covariate column '{covariate}' holds {len(levels)} different texts",
+            expected=f"numbers, or a category with at most {_MANY_LEVELS} levels",
+            todo="group its levels, or correct the texts if it should hold numbers", where=where,
+        )  # fmt: skip
+    return [(f"{covariate}: {level}", (words == level).to_numpy(dtype=np.float64)) for level in levels]
+
+
+def _must_be_independent(covariates: Covariates, places: tuple[str, ...]) -> None:
+    X = covariates.X
+    scaled = (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    fit = least_squares(np.column_stack([np.ones(X.shape[0]), scaled]), np.zeros(X.shape[0]))
+    if fit.aliased.size:
+        j = int(fit.aliased[0]) - 1
+        raise CollinearityError(
+            f"the covariate '{covariates.names[j]}' is a combination of the covariates before it",
+            expected="covariates none of which follows from the others",
+            todo="remove one of them", where=places[covariates.owner[j]],
+        )  # fmt: skip
+
+
+def all_columns(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
+    """Return every data column that the covariates use, once each, in order."""
+    return tuple(dict.fromkeys(name for covariate in covariates for name in columns_of(covariate)))

@@ -1,0 +1,94 @@
+"""The design: from a study to a sealed result."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from evaltoolkit.contract import sealed, study_record
+from evaltoolkit.data import Source
+from evaltoolkit.designs.matching import options as _options
+from evaltoolkit.designs.matching import people as _people
+from evaltoolkit.designs.matching.diagnostics import checks
+from evaltoolkit.designs.matching.figures import figures
+from evaltoolkit.designs.matching.fitted import Fitted, fit
+from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.people import People
+from evaltoolkit.designs.matching.tables import (
+    balance_table,
+    characteristics_table,
+    effect_table,
+    estimates,
+    flow_after,
+    score_table,
+    sizes_table,
+)
+from evaltoolkit.designs.matching.wording import estimand, statements
+from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.results import Draft, Result
+from evaltoolkit.study import Study
+
+
+class PropensityScoreMatching:
+    """Propensity-score matching: compare served people with similar people who were not served."""
+
+    kind: ClassVar[str] = "propensity-score-matching"
+    options: ClassVar[type[Options]] = Options
+
+    def parse(self, study: Study) -> Options:
+        """Turn the study's own keys into this design's options."""
+        return _options.parse(study)
+
+    def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[People]:
+        """Read and check the data, and return the people who are compared, with the flow to them."""
+        return _people.prepare(study, options, source)
+
+    def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
+        """Score, match, estimate, check, describe, and seal."""
+        fitted = fit(study, options, sample.content)
+        sample.products.update(_products(fitted))
+        rows = estimates(fitted)
+        found = checks(fitted)
+        score = score_table(fitted)
+        draft = Draft(
+            study=study_record(study),
+            design=self.kind,
+            estimand=estimand(fitted),
+            headline=rows[0],
+            estimates=rows,
+            diagnostics=found,
+            figures=figures(fitted, rows),
+            tables=(
+                effect_table(fitted, rows),
+                characteristics_table(fitted),
+                balance_table(fitted),
+                sizes_table(fitted),
+                *((score,) if score else ()),
+            ),
+            statements=statements(fitted, rows[0], found),
+            flow=(*sample.flow, *flow_after(fitted, sample.flow[-1])),
+        )
+        return sealed(draft, study, sample)
+
+
+def _products(fitted: Fitted) -> dict[str, Any]:
+    """Return the row-level things for the researcher, in memory only."""
+    matched, people = fitted.matched, fitted.people
+    set_of = np.full(people.treated.size, -1, dtype=np.int64)
+    set_of[matched.pairs.match] = matched.pairs.focal
+    set_of[matched.pairs.focal] = matched.pairs.focal
+    data = people.frame.assign(score=fitted.score.probability, weight=matched.weights)
+    if not fitted.options.replace:
+        data = data.assign(matched_set=set_of)
+    return {
+        "matched_data": data.loc[fitted.used].reset_index(drop=True),
+        "weights": matched.weights,
+        "score": fitted.score.probability,
+        "pairs": matched.pairs,
+        "coefficients": dict(zip(fitted.score.names, fitted.score.coefficients, strict=True)),
+        "vcov": fitted.main.covariance,
+    }
+
+
+PROPENSITY_SCORE_MATCHING = PropensityScoreMatching()

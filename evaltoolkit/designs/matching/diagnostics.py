@@ -1,0 +1,220 @@
+"""Checks of a matched comparison, each with a verdict by a stated rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaltoolkit.designs.matching.estimators import jittered
+from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.kernels.balance import cox_index, hedges_g, is_binary
+from evaltoolkit.results import Diagnostic, number
+from evaltoolkit.results.types import VerdictWord
+
+GOOD_SMD, POOR_SMD = 0.1, 0.25
+WWC_SATISFIED, WWC_LIMIT = 0.05, 0.25
+FEW_PAIRS = 30
+
+
+def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
+    """Return every check of a matched comparison."""
+    found = [
+        _balance(fitted), _wwc(fitted), _variances(fitted), _overlap(fitted), _unmatched(fitted), _caliper(fitted),
+        _stability(fitted), _pairs(fitted),
+    ]  # fmt: skip
+    if fitted.main.aliased:
+        found.append(_aliased(fitted))
+    return tuple(found)
+
+
+def _verdict(value: float, good: float, poor: float) -> VerdictWord:
+    return "pass" if value <= good else "caution" if value <= poor else "fail"
+
+
+def _name(fitted: Fitted, j: int) -> str:
+    return ("score", *fitted.people.covariates.shown_names)[j]
+
+
+def _balance(fitted: Fitted) -> Diagnostic:
+    sizes = np.abs(fitted.after.smd[1:])
+    j = int(np.argmax(sizes))
+    worst = float(sizes[j])
+    hidden = fitted.cells.hides(fitted.bases[j])
+    over = int((sizes > GOOD_SMD).sum())
+    largest = "The largest standardized difference that remains is not shown, because it rests on few people"
+    if not hidden:
+        largest = (
+            f"The largest standardized difference that remains is {number(worst, 2)} "
+            f"({fitted.people.covariates.shown_names[j]}); before matching it was "
+            f"{number(float(np.abs(fitted.before.smd[1:]).max()), 2)} at most"
+        )
+    group = "treated" if fitted.options.estimand == "ATT" else "comparison"
+    text = (
+        f"{largest}. Differences over {GOOD_SMD} remain in {over} of {sizes.size} covariates. Differences are divided "
+        f"by the standard deviation in the {group} group before matching."
+    )
+    return Diagnostic(
+        name="balance", question="Are the matched groups alike on what was measured?",
+        statistic="largest |standardized mean difference|", value=None if hidden else worst, threshold=GOOD_SMD,
+        verdict=_verdict(worst, GOOD_SMD, POOR_SMD), text=text, reference="Austin 2009, doi:10.1002/sim.3697",
+    )  # fmt: skip
+
+
+def wwc_sizes(fitted: Fitted) -> np.ndarray:
+    """Return the WWC effect size of each shown covariate in the matched sample: Hedges' g, or Cox index for 0/1."""
+    people, w = fitted.people, fitted.matched.weights
+    sizes = []
+    for j, column in enumerate(people.covariates.shown.T, start=1):
+        if is_binary(column):
+            p1, p2 = float(fitted.after.mean_first[j]), float(fitted.after.mean_second[j])
+            sizes.append(cox_index(p1, p2, int(fitted.used.sum())))
+        else:
+            sizes.append(hedges_g(column, people.treated, w))
+    return np.array(sizes)
+
+
+def _wwc(fitted: Fitted) -> Diagnostic:
+    sizes = np.abs(wwc_sizes(fitted))
+    undefined = int(np.isnan(sizes).sum())
+    known = sizes[~np.isnan(sizes)]
+    fails = int((known > WWC_LIMIT).sum())
+    satisfied = int((known <= WWC_SATISFIED).sum())
+    middle = int(((known > WWC_SATISFIED) & (known <= WWC_LIMIT)).sum())
+    adjusted = fitted.options.effect == "regression"
+    fine = not fails and not undefined and (adjusted or not middle)
+    text = (
+        f"Of {sizes.size} covariates, {satisfied} differ by at most {WWC_SATISFIED} (Hedges' g, or the Cox index for "
+        f"yes/no covariates), {middle} by up to {WWC_LIMIT}, {fails} by more"
+        + (f"; for {undefined} the index is not defined (0% or 100% in a group)" if undefined else "")
+        + f". The outcome model {'adjusts' if adjusted else 'does not adjust'} for all of them. "
+        "Computed against WWC thresholds; not a WWC review."
+    )
+    return Diagnostic(
+        name="baseline-equivalence", question="Would the groups count as equivalent at baseline by the WWC thresholds?",
+        statistic="covariates over 0.25", value=float(fails), threshold=0, verdict="pass" if fine else "caution",
+        text=text, reference="What Works Clearinghouse, Procedures and Standards Handbook, Version 5.0",
+    )  # fmt: skip
+
+
+def _variances(fitted: Fitted) -> Diagnostic:
+    ratios = fitted.after.variance_ratio[1:]
+    known = np.flatnonzero(np.isfinite(ratios) & (ratios > 0))
+    question = "Do the matched groups vary alike?"
+    reference = "Rubin 2001, doi:10.1023/A:1020363010465"
+    if known.size == 0:
+        text = "All covariates are yes/no, whose variance follows from their mean."
+        return Diagnostic(name="variance-ratios", question=question, verdict="not-applicable", text=text)
+    outside = int(((ratios[known] < 0.5) | (ratios[known] > 2)).sum())
+    j = known[np.argmax(np.abs(np.log(ratios[known])))]
+    text = (
+        f"The variance ratio farthest from 1 is {number(float(ratios[j]), 2)} ({_name(fitted, j + 1)}). "
+        f"{outside} of {known.size} covariates lie outside 0.5 to 2."
+    )
+    return Diagnostic(
+        name="variance-ratios", question=question, statistic="variance ratio farthest from 1", value=float(ratios[j]),
+        verdict="pass" if outside == 0 else "caution", text=text, reference=reference,
+    )  # fmt: skip
+
+
+def _overlap(fitted: Fitted) -> Diagnostic:
+    focal, line = fitted.matched.focal, fitted.matched.line
+    theirs = line[~focal]
+    outside = int(((line[focal] < theirs.min()) | (line[focal] > theirs.max())).sum())
+    share = outside / int(focal.sum())
+    hidden = fitted.study.counts_people and fitted.cells.hides(outside)
+    shown = "A small share" if hidden else f"{number(100 * share, 1)}%"
+    who = _focal_words(fitted)
+    text = f"{shown} of the {who} have a score outside the range of the other group, where nobody is like them."
+    return Diagnostic(
+        name="overlap", question="Is there somebody to compare everybody with?",
+        statistic=f"share of the {who} outside the range of the other group", value=None if hidden else share,
+        threshold=0.05, verdict=_verdict(share, 0.05, 0.25), text=text,
+        reference="Caliendo and Kopeinig 2008, doi:10.1111/j.1467-6419.2007.00527.x",
+    )  # fmt: skip
+
+
+def _focal_words(fitted: Fitted) -> str:
+    return f"{'treated' if fitted.options.estimand == 'ATT' else 'comparison'} {fitted.unit}"
+
+
+def _unmatched(fitted: Fitted) -> Diagnostic:
+    focal = fitted.matched.focal
+    left = int((focal & ~fitted.used).sum())
+    share = left / int(focal.sum())
+    people = fitted.study.counts_people
+    hidden = people and fitted.cells.hides(left)
+    count = fitted.cells.people(left) if people else f"{left:,}"
+    who = _focal_words(fitted)
+    text = f"Of the {who}, {count} found no match."
+    if left:
+        text += " The effect is about those who did, not about all."
+    return Diagnostic(
+        name="unmatched", question=f"Did the {who} find matches?", statistic="share without a match",
+        value=None if hidden else share, threshold=0.05, verdict=_verdict(share, 0.05, 0.25), text=text,
+    )  # fmt: skip
+
+
+def _caliper(fitted: Fitted) -> Diagnostic:
+    options, width = fitted.options, fitted.matched.width
+    question = "Were poor matches kept out?"
+    if width is None:
+        everyone = not (fitted.matched.focal & ~fitted.used).any()
+        paired = (
+            "everybody was paired with whoever was left, however different" if everyone else "pairs may be far apart"
+        )
+        careful = options.replace or not everyone
+        text = f"No caliper was set, so {paired}." if not careful else "No caliper was set."
+        text += " A caliper of 0.2 standard deviations is a common choice."
+        return Diagnostic(name="caliper", question=question, verdict="caution", text=text)
+    scale = {
+        "sd-score": f"{options.caliper:g} standard deviations of the score itself",
+        "sd-logit": f"{options.caliper:g} standard deviations of the logit of the score",
+        "raw": "in units of the score",
+    }[options.caliper_scale]
+    text = f"Nobody was paired with somebody farther than {width:.4g} away ({scale}, over both groups)."
+    return Diagnostic(
+        name="caliper", question=question, statistic="caliper width", value=width, verdict="pass", text=text,
+        reference="Austin 2011, doi:10.1002/pst.433",
+    )  # fmt: skip
+
+
+def _stability(fitted: Fitted) -> Diagnostic:
+    draws = jittered(fitted.people, fitted.score, fitted.options, fitted.study.inference.seed)
+    spread = float(np.ptp(draws)) if draws.size > 1 else 0.0
+    relative = spread / fitted.main.std_error if fitted.main.std_error > 0 else 0.0
+    text = (
+        f"When noise of 0.0001 was added to the score {draws.size} times, the effect ranged over {number(spread)}, "
+        f"which is {number(relative, 2)} of its standard error. Who is paired with whom is partly arbitrary; "
+        "this shows how much that matters."
+    )
+    return Diagnostic(
+        name="score-stability", question="Does the answer hang on tiny differences in the score?",
+        statistic="range of the effect over its standard error", value=relative, threshold=0.5,
+        verdict=_verdict(relative, 0.5, 1.5), text=text,
+    )  # fmt: skip
+
+
+def _pairs(fitted: Fitted) -> Diagnostic:
+    n = fitted.matched.pairs.n_focal
+    hidden = fitted.study.counts_people and fitted.cells.hides(n)
+    count = fitted.cells.people(n) if fitted.study.counts_people else f"{n:,}"
+    text = f"The standard error rests on {count} matched sets ({fitted.main.inference})."
+    if n < FEW_PAIRS:
+        text += f" With fewer than {FEW_PAIRS}, intervals of this kind can be too narrow."
+    return Diagnostic(
+        name="pairs", question="Are there enough matched sets for the interval?", statistic="matched sets",
+        value=None if hidden else float(n), threshold=FEW_PAIRS, verdict="pass" if n >= FEW_PAIRS else "caution",
+        text=text,
+    )  # fmt: skip
+
+
+def _aliased(fitted: Fitted) -> Diagnostic:
+    text = (
+        "In the matched sample these terms of the outcome model follow from the others and were left out: "
+        + ", ".join(fitted.main.aliased) + "."
+    )  # fmt: skip
+    return Diagnostic(
+        name="outcome-model",
+        question="Could every term of the outcome model be estimated?",
+        verdict="caution",
+        text=text,
+    )

@@ -1,0 +1,266 @@
+"""Pairs, and the effect on the matched sample with its clustered error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.people import People
+from evaltoolkit.designs.matching.score import Score
+from evaltoolkit.errors import NoComparisonError, TooFewClustersError
+from evaltoolkit.kernels.least_squares import LeastSquares, least_squares
+from evaltoolkit.kernels.pairing import Pairs, Rule, matching_weights, pair_nearest
+from evaltoolkit.kernels.sandwich import Covariance, clustered, clustered_two_ways
+
+FloatArray = NDArray[np.float64]
+Way = Literal["difference", "regression"]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The matched sample of n people.
+
+    Attributes
+    ----------
+    pairs
+        Pairs of row numbers.
+    focal
+        Who was to be matched (the treated for ATT), shape (n,).
+    weights
+        Matching weights, shape (n,); zero for those who are not used.
+    line
+        What was matched on, shape (n,).
+    width
+        Caliper in units of ``line``; None for none.
+    """
+
+    pairs: Pairs
+    focal: NDArray[np.bool_]
+    weights: FloatArray
+    line: FloatArray
+    width: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An effect on the matched sample: treated less comparison, averaged over the matched focal people.
+
+    Attributes
+    ----------
+    estimate, std_error, df
+        Effect, its clustered standard error, and degrees of freedom of the t reference.
+    means, covariance
+        Adjusted mean without and with the program, shape (2,), and their covariance, shape (2, 2).
+    n_people, n_clusters
+        People used, and clusters on each way.
+    inference
+        Name of the standard error.
+    aliased
+        Names of regression terms that could not be estimated and were left out.
+    """
+
+    estimate: float
+    std_error: float
+    df: int
+    means: FloatArray
+    covariance: FloatArray
+    n_people: int
+    n_clusters: tuple[int, ...]
+    inference: str
+    aliased: tuple[str, ...] = ()
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the confidence interval."""
+        reach = float(stats.t.ppf(0.5 + level / 2, self.df)) * self.std_error
+        return self.estimate - reach, self.estimate + reach
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value."""
+        if self.std_error == 0:
+            return float(self.estimate == 0)
+        return float(2 * stats.t.sf(abs(self.estimate) / self.std_error, self.df))
+
+    def percent(self, level: float) -> tuple[float, float, float, float] | None:
+        """Return the relative effect in percent with delta-method error and interval of the log ratio, if it exists."""
+        low, high = self.means
+        if low <= 0 or high <= 0:
+            return None
+        slope = np.array([-1 / low, 1 / high])
+        se = float(np.sqrt(slope @ self.covariance @ slope))
+        log_ratio, reach = float(np.log(high / low)), float(stats.t.ppf(0.5 + level / 2, self.df)) * se
+        low_end, high_end = (100 * float(np.expm1(log_ratio + sign * reach)) for sign in (-1, 1))
+        return 100 * float(np.expm1(log_ratio)), 100 * float(np.exp(log_ratio)) * se, low_end, high_end
+
+
+def match(people: People, score: Score, options: Options, seed: int, *, where: str = "") -> Matched:
+    """Pair the focal people by the options.
+
+    Raises
+    ------
+    NoComparisonError
+        Nobody finds a match.
+    """
+    focal = people.treated if options.estimand == "ATT" else ~people.treated
+    on_logit = options.caliper_scale == "sd-logit" and score.linear is not None
+    line = score.linear if on_logit and score.linear is not None else score.probability
+    width = caliper_width(line, options)
+    matched = _matched(line, focal, width, options, people.strata, seed)
+    if matched.pairs.focal.size == 0:
+        raise NoComparisonError(
+            "nobody finds a match" + (" within the caliper" if width is not None else ""),
+            expected="at least one pair",
+            todo="widen the caliper, loosen exact, or look at the overlap of the two groups", where=where,
+        )  # fmt: skip
+    return matched
+
+
+def caliper_width(line: FloatArray, options: Options) -> float | None:
+    """Return the caliper in units of what is matched on: standard deviations are taken over both groups (n - 1)."""
+    if options.caliper is None:
+        return None
+    return options.caliper if options.caliper_scale == "raw" else options.caliper * float(line.std(ddof=1))
+
+
+def _matched(
+    line: FloatArray, focal: NDArray[np.bool_], width: float | None, options: Options,
+    strata: NDArray[np.int64] | None, seed: int,
+) -> Matched:  # fmt: skip
+    rule = Rule(
+        ratio=options.ratio, caliper=width, replace=options.replace, order=options.order, ties=options.ties, seed=seed
+    )
+    pairs = pair_nearest(line, focal, rule, strata)
+    return Matched(pairs, focal, matching_weights(pairs, focal), line, width)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """Rows of the outcome model: person, pair, weight."""
+
+    person: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    weight: FloatArray
+
+
+def _stack(matched: Matched, *, repeated: bool) -> _Stack:
+    pairs = matched.pairs
+    if repeated:
+        who = np.unique(pairs.focal)
+        return _Stack(
+            np.concatenate([who, pairs.match]), np.concatenate([who, pairs.focal]),
+            np.concatenate([np.ones(who.size), pairs.weight]),
+        )  # fmt: skip
+    pair = np.arange(matched.focal.size)
+    pair[pairs.match] = pairs.focal
+    used = np.flatnonzero(matched.weights > 0)
+    return _Stack(used, pair[used], matched.weights[used])
+
+
+def effect_of(people: People, matched: Matched, options: Options, effect: Way, *, where: str = "") -> Effect:
+    r"""Estimate the effect on the matched sample.
+
+    ``difference`` fits :math:`y = m_0 + \tau T` with matching weights. ``regression`` fits
+    :math:`y = m_0 + \tau T + (x - \bar x)'\beta + T (x - \bar x)'\gamma` with :math:`\bar x` the mean of the matched
+    focal people, so that :math:`\tau` is the g-computation contrast averaged over them. Errors are clustered by pair;
+    with replacement, pairs are stacked and errors are clustered by pair and by person.
+
+    Parameters
+    ----------
+    people, matched, options
+        The people, their pairs, and how pairs were made.
+    effect
+        Which of the two.
+    where
+        Where the effect is declared, for messages.
+
+    Raises
+    ------
+    TooFewClustersError
+        There are not more pairs than coefficients.
+
+    References
+    ----------
+    Abadie, A. and Spiess, J. (2022). Robust post-matching inference. Journal of the American Statistical Association
+    117. doi:10.1080/01621459.2020.1840383
+    """
+    stack = _stack(matched, repeated=options.replace)
+    design, names = _design(people, matched, stack, effect)
+    fit = least_squares(design, people.outcome[stack.person], stack.weight)
+    _enough(stack, fit, effect, where)
+    if options.replace:
+        covariance = clustered_two_ways(fit.scores, fit.bread, stack.pair, stack.person)
+        name = "two-way CR1 (pair and person)"
+    else:
+        covariance = clustered(fit.scores, fit.bread, stack.pair)
+        name = "CR1 by pair"
+    aliased = tuple(names[j] for j in fit.aliased)
+    return _effect(fit, covariance, name, np.unique(stack.person).size, aliased)
+
+
+def _effect(fit: LeastSquares, covariance: Covariance, name: str, n: int, aliased: tuple[str, ...]) -> Effect:
+    contrast = np.zeros((2, fit.kept.size))
+    contrast[:, 0] = 1
+    contrast[1, 1] = 1
+    both = contrast @ covariance.matrix @ contrast.T
+    return Effect(
+        estimate=float(fit.coefficients[1]),
+        std_error=float(np.sqrt(covariance.matrix[1, 1])),
+        df=covariance.df,
+        means=contrast @ fit.coefficients[fit.kept],
+        covariance=both,
+        n_people=n,
+        n_clusters=covariance.n_clusters,
+        inference=name,
+        aliased=aliased,
+    )
+
+
+def _design(people: People, matched: Matched, stack: _Stack, effect: str) -> tuple[FloatArray, tuple[str, ...]]:
+    t = people.treated[stack.person].astype(np.float64)
+    columns = [np.ones(t.size), t]
+    names: tuple[str, ...] = ("mean", "effect")
+    if effect == "difference":
+        return np.column_stack(columns), names
+    X = people.covariates.X
+    used = matched.focal & (matched.weights > 0)
+    spread = X.std(axis=0)
+    centered = (X[stack.person] - X[used].mean(axis=0)) / np.where(spread > 0, spread, 1)
+    labels = people.covariates.names
+    names += labels + tuple(f"treated × {name}" for name in labels)
+    return np.column_stack([*columns, centered, t[:, None] * centered]), names
+
+
+def _enough(stack: _Stack, fit: LeastSquares, effect: str, where: str) -> None:
+    n_pairs = int(np.unique(stack.pair).size)
+    if n_pairs > fit.kept.size:
+        return
+    other = "use effect = 'difference' or fewer covariates" if effect == "regression" else "find more people to match"
+    raise TooFewClustersError(
+        f"the matched sample has too few pairs for the {fit.kept.size} coefficients of the outcome model",
+        expected=f"more than {fit.kept.size} pairs", todo=f"{other}, or widen the caliper", where=where,
+    )  # fmt: skip
+
+
+def jittered(people: People, score: Score, options: Options, seed: int, draws: int = 10) -> FloatArray:
+    """Return the effects when a little noise is added to what is matched on, shape (draws,).
+
+    The noise has standard deviation 1e-4 on the scale of a probability (of its logit: as many times its own range).
+    Draws in which no effect can be estimated are left out.
+    """
+    rng = np.random.default_rng(seed)
+    base = match(people, score, options, seed)
+    scale = 1e-4 * (1.0 if base.line is score.probability and people.distance is None else float(np.ptp(base.line)))
+    found = []
+    for _ in range(draws):
+        line = base.line + scale * rng.standard_normal(base.line.size)
+        again = _matched(line, base.focal, base.width, options, people.strata, seed)
+        stack = _stack(again, repeated=options.replace)
+        design, _ = _design(people, again, stack, options.effect)
+        fit = least_squares(design, people.outcome[stack.person], stack.weight)
+        found.append(fit.coefficients[1])
+    return np.array([value for value in found if np.isfinite(value)])

@@ -1,0 +1,182 @@
+"""Figures of a matched comparison as data; nothing in them stands for one person."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaltoolkit.designs.matching.fitted import Fitted, basis_of
+from evaltoolkit.results import Cell, Column, Estimate, FigureData, interval, level_text, number
+
+_BINS = 20
+_FEWEST_BINS = 4
+
+
+def figures(fitted: Fitted, rows: tuple[Estimate, ...]) -> tuple[FigureData, ...]:
+    """Return the figures: effects, balance, overlap."""
+    return (forest(fitted, rows), love(fitted), overlap(fitted))
+
+
+def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
+    """Return the effect and the other way to estimate it."""
+    shown = [e for e in rows if e.kind in {"overall", "variant"}]
+    factor, unit = display(fitted)
+    level = fitted.study.inference.level
+    lead = shown[0]
+    said = "; ".join(
+        f"{e.estimator}: {number(_times(e.estimate, factor), signed=True)} "
+        f"({interval(_times(e.conf_low, factor), _times(e.conf_high, factor))})"
+        for e in shown
+    )
+    clear = lead.conf_low is not None and lead.conf_high is not None and not lead.conf_low <= 0 <= lead.conf_high
+    return FigureData(
+        key="effects", kind="forest", section="results",
+        headline="The interval " + ("lies on one side of no change" if clear else "includes no change"),
+        subtitle=f"Effect on {fitted.study.outcome.name}, {unit}, with {level_text(level)} intervals",
+        alt=f"Effects with {level_text(level)} intervals. {said}.",
+        columns=(
+            Column(key="label", kind="text"), Column(key="estimate"), Column(key="low"), Column(key="high"),
+            Column(key="main", kind="text"), Column(key="basis", kind="basis", governs=("estimate", "low", "high")),
+        ),
+        rows=tuple(
+            (
+                e.estimator, _times(e.estimate, factor), _times(e.conf_low, factor), _times(e.conf_high, factor),
+                e.kind == "overall", e.n_units if fitted.study.counts_people else None,
+            )
+            for e in shown
+        ),
+        marks={"x_label": f"Difference, {unit}", "zero": 0, "zero_text": "no change", "level": level, "unit": unit},
+        note=f"Errors: {fitted.main.inference}.",
+    )  # fmt: skip
+
+
+def display(fitted: Fitted) -> tuple[float, str]:
+    """Return what effects are multiplied with for display, and their unit in words."""
+    outcome = fitted.study.outcome
+    if outcome.kind in {"binary", "proportion"}:
+        return 100.0, "percentage points"
+    if outcome.kind == "rate":
+        return 1.0, f"per {outcome.per:,.0f}"
+    return 1.0, f"in units of {outcome.name}" if outcome.kind == "continuous" else "per person"
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value
+
+
+def love(fitted: Fitted) -> FigureData:
+    """Return the standardized mean differences before and after matching, the largest first."""
+    names = fitted.people.covariates.shown_names
+    before, after = np.abs(fitted.before.smd[1:]), np.abs(fitted.after.smd[1:])
+    by_size = np.argsort(-before, kind="stable")
+    over_before, over_after = int((before > 0.1).sum()), int((after > 0.1).sum())
+    people = fitted.study.counts_people
+    headline = (
+        "All measured differences are small after matching" if over_after == 0
+        else f"{over_after} of {len(names)} covariates still differ after matching"
+    )  # fmt: skip
+    return FigureData(
+        key="balance", kind="love", section="checks", headline=headline,
+        subtitle="Absolute standardized mean difference of each covariate, before and after matching",
+        alt=f"Before matching, {over_before} of {len(names)} covariates differed by more than 0.1 standard deviations; "
+        f"after matching, {over_after} did.",
+        columns=(
+            Column(key="covariate", kind="text"), Column(key="before"), Column(key="after"),
+            Column(key="basis", kind="basis", governs=("before", "after")),
+        ),
+        rows=tuple(
+            (names[j], float(before[j]), float(after[j]), fitted.bases[j] if people else None) for j in by_size.tolist()
+        ),
+        marks={
+            "threshold": 0.1, "x_label": "Absolute standardized mean difference", "before_text": "before matching",
+            "after_text": "after matching",
+        },
+        note="Differences are divided by the standard deviation before matching in the "
+        + ("treated" if fitted.options.estimand == "ATT" else "comparison") + " group.",
+    )  # fmt: skip
+
+
+def overlap(fitted: Fitted) -> FigureData:
+    """Return shares of each group in bins of the score, before and after matching; bins of few people are hidden."""
+    edges = _edges(fitted)
+    rows: list[tuple[Cell, ...]] = []
+    counts = {panel: _counts(fitted, edges, matched=panel == "After matching") for panel in PANELS}
+    bases = _bin_bases(fitted)
+    for panel in PANELS:
+        shares = [c / max(c.sum(), 1e-300) for c in counts[panel]]
+        for k in range(edges.size - 1):
+            rows.append((
+                panel, float(edges[k]), float(edges[k + 1]), float(shares[0][k]), float(shares[1][k]),
+                bases[0][k], bases[1][k],
+            ))  # fmt: skip
+    name = "propensity score" if fitted.people.distance is None else fitted.options.distance
+    return FigureData(
+        key="overlap", kind="overlap", section="checks",
+        headline="How the scores of the two groups overlap, before and after matching",
+        subtitle=f"Share of each group by {name}",
+        alt=f"Histograms of the {name} in the treated and the comparison group, before and after matching. "
+        + _overlap_words(fitted),
+        columns=(
+            Column(key="panel", kind="text"), Column(key="low"), Column(key="high"), Column(key="program"),
+            Column(key="comparison"), Column(key="program_basis", kind="basis", governs=("program",)),
+            Column(key="comparison_basis", kind="basis", governs=("comparison",)),
+        ),
+        rows=tuple(rows),
+        marks={
+            "x_label": name[:1].upper() + name[1:], "program_text": "treated",
+            "comparison_text": "comparison (weighted after matching)",
+        },
+        note="Bins that few people fall into are not shown." if fitted.study.counts_people else "",
+    )  # fmt: skip
+
+
+PANELS = ("Before matching", "After matching")
+
+
+def _overlap_words(fitted: Fitted) -> str:
+    before, after = abs(float(fitted.before.smd[0])), abs(float(fitted.after.smd[0]))
+    if not (np.isfinite(before) and np.isfinite(after)):
+        return "The scores of the groups are shown side by side."
+    return (
+        f"The mean scores are {number(before, 2)} standard deviations apart before matching and "
+        f"{number(after, 2)} after."
+    )
+
+
+def _edges(fitted: Fitted) -> np.ndarray:
+    """Return bin edges: fewer bins where there are few people, none finer than a twentieth of the range."""
+    values = fitted.score.probability
+    bins = int(np.clip(min(fitted.people.treated.sum(), (~fitted.people.treated).sum()) // 15, _FEWEST_BINS, _BINS))
+    if fitted.people.distance is None:
+        return np.linspace(0.0, 1.0, bins + 1)
+    return np.linspace(float(values.min()), float(values.max()), bins + 1)
+
+
+def _counts(fitted: Fitted, edges: np.ndarray, *, matched: bool) -> tuple[np.ndarray, np.ndarray]:
+    values, t = fitted.score.probability, fitted.people.treated
+    weights = fitted.matched.weights if matched else np.ones(t.size)
+    one, two = (np.histogram(values[g], edges, weights=weights[g])[0] for g in (t, ~t))
+    return one, two
+
+
+def _bin_bases(fitted: Fitted) -> tuple[list[int | None], ...]:
+    """Return for each group and bin the count that governs both panels: people in it, matched or left out."""
+    edges = _edges(fitted)
+    bins = edges.size - 1
+    if not fitted.study.counts_people:
+        return [None] * bins, [None] * bins
+    found: list[list[int | None]] = []
+    for group in (fitted.people.treated, ~fitted.people.treated):
+        parts = [
+            np.histogram(fitted.score.probability[part], edges)[0]
+            for part in (group, group & fitted.used, group & ~fitted.used)
+        ]
+        bases = [basis_of([int(p[k]) for p in parts], fitted.cells) for k in range(bins)]
+        secret = [k for k in range(bins) if fitted.cells.hides(bases[k])]
+        if len(secret) == 1 and bins > 1:
+            second = min(
+                (k for k in range(bins) if k not in secret and bases[k] > 0), key=lambda k: bases[k], default=None
+            )
+            if second is not None:
+                bases[second] = bases[secret[0]]
+        found.append(list(bases))
+    return tuple(found)

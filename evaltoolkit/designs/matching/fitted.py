@@ -1,0 +1,151 @@
+"""Everything that the tables, figures, checks and words of one matching study are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.contract import small_cells
+from evaltoolkit.designs.matching.estimators import Effect, Matched, Way, effect_of, match
+from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.people import People, unit_word
+from evaltoolkit.designs.matching.score import Score, fit_logit
+from evaltoolkit.errors import TooFewClustersError
+from evaltoolkit.kernels.balance import Balance, balance, is_binary, standard_deviations
+from evaltoolkit.results import SmallCells
+from evaltoolkit.study import Study
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One matching study, fitted.
+
+    Attributes
+    ----------
+    before, after
+        Balance of the score (first) and of the shown covariates, before and after matching.
+    bases
+        Smallest count of people on which the numbers of a shown covariate rest, shape (m,); see ``basis_of``.
+    main, other
+        The effect asked for, and the other way to estimate it (None where there are too few pairs for it).
+    small_outcome
+        Whether the outcome's counts in a group are so small that means must not be shown.
+    """
+
+    study: Study
+    options: Options
+    people: People
+    score: Score
+    matched: Matched
+    before: Balance
+    after: Balance
+    bases: tuple[int, ...]
+    main: Effect
+    other: Effect | None
+    cells: SmallCells
+    small_outcome: bool
+
+    @property
+    def used(self) -> Mask:
+        """Who is in the matched sample."""
+        return self.matched.weights > 0
+
+    @property
+    def unit(self) -> str:
+        """What a row is, in the plural."""
+        return unit_word(self.study)
+
+    @property
+    def finds_relative(self) -> bool:
+        """Whether the outcome has a relative form that may be shown."""
+        return self.study.outcome.kind != "continuous" and not self.small_outcome
+
+
+def fit(study: Study, options: Options, people: People) -> Fitted:
+    """Score, match, measure balance, and estimate."""
+    places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
+    given = people.distance
+    score = fit_logit(people.covariates, people.treated, places) if given is None else Score(given)
+    matched = match(people, score, options, study.inference.seed, where=study.place("caliper"))
+    X = np.column_stack([score.probability, people.covariates.shown])
+    denominator = standard_deviations(X[matched.focal])
+    where = study.place("effect")
+    other_way: Way = "difference" if options.effect == "regression" else "regression"
+    try:
+        other = effect_of(people, matched, options, other_way, where=where)
+    except TooFewClustersError:
+        other = None
+    cells = small_cells(study)
+    return Fitted(
+        study=study,
+        options=options,
+        people=people,
+        score=score,
+        matched=matched,
+        before=balance(X, people.treated, None, denominator),
+        after=balance(X, people.treated, matched.weights, denominator),
+        bases=_bases(people, matched, cells, people_rows=study.counts_people),
+        main=effect_of(people, matched, options, options.effect, where=where),
+        other=other,
+        cells=cells,
+        small_outcome=study.counts_people and _small_outcome(study, people, matched, cells),
+    )
+
+
+def basis_of(counts: list[int], cells: SmallCells) -> int:
+    """Return the smallest count that must be hidden, or the largest count where none must be.
+
+    >>> basis_of([40, 3, 200], SmallCells()), basis_of([40, 0, 200], SmallCells())
+    (3, 200)
+    """
+    hidden = [count for count in counts if cells.hides(count)]
+    return min(hidden) if hidden else max(counts)
+
+
+def counts_behind(column: Mask, groups: tuple[Mask, ...], used: Mask) -> list[int]:
+    """Return the counts that proportions of a yes/no column reveal: with and without it, before, after and left out."""
+    counts = []
+    for group in groups:
+        for part in (group, group & used, group & ~used):
+            if part.any():
+                counts += [int((column & part).sum()), int((~column & part).sum())]
+    return counts
+
+
+def _bases(people: People, matched: Matched, cells: SmallCells, *, people_rows: bool) -> tuple[int, ...]:
+    """Return a basis for each shown covariate; of a category with one hidden level, a second one is hidden too."""
+    t, used = people.treated, matched.weights > 0
+    groups = (t, ~t)
+    size = min(int((group & used).sum()) for group in groups)
+    if not people_rows:
+        return tuple(size for _ in people.covariates.shown_names)
+    bases = []
+    for column in people.covariates.shown.T:
+        counts = counts_behind(column == 1, groups, used) if is_binary(column) else []
+        bases.append(basis_of([*counts, size], cells))
+    owners = np.array(people.covariates.shown_owner)
+    for owner in np.unique(owners):
+        levels = np.flatnonzero(owners == owner)
+        secret = [j for j in levels if cells.hides(bases[j])]
+        if len(secret) == 1 and levels.size > 1:
+            open_levels = [j for j in levels if j not in secret]
+            bases[min(open_levels, key=lambda j: people.covariates.shown[:, j].sum())] = bases[secret[0]]
+    return tuple(bases)
+
+
+def _small_outcome(study: Study, people: People, matched: Matched, cells: SmallCells) -> bool:
+    """Return whether means of the outcome in the groups would reveal a small count of people or events."""
+    if study.outcome.kind not in {"binary", "count", "proportion", "rate"}:
+        return False
+    used, totals = matched.weights > 0, []
+    for group in (people.treated, ~people.treated):
+        mine = group & used
+        y = people.outcome[mine]
+        with_any = int((y > 0).sum())
+        totals += [with_any, int(mine.sum()) - with_any] if study.outcome.kind == "binary" else [with_any]
+    return any(cells.hides(total) for total in totals)

@@ -1,0 +1,119 @@
+"""What a design file may say about matching."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from evaltoolkit.errors import OptionError
+from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
+
+INFERENCE = ("auto", "cr1")
+
+
+class LogTerm(Section):
+    """The natural logarithm of a column."""
+
+    log: str = Field(description="Column whose logarithm is used; all its values must be above zero")
+
+
+class InteractTerm(Section):
+    """The product of two columns of numbers."""
+
+    interact: tuple[str, str] = Field(description="Two columns of numbers whose product is used")
+
+
+Covariate = str | LogTerm | InteractTerm
+
+
+class Options(Section):
+    """The keys of a propensity-score-matching study."""
+
+    treated: str = Field(description="Column of 0 and 1: who was served", json_schema_extra={"column": "treated"})
+    covariates: tuple[Covariate, ...] = Field(
+        min_length=1,
+        description="What people are compared on: columns, { log = 'x' } or { interact = ['a', 'b'] }",
+        json_schema_extra={"column": "covariates"},
+    )
+    exact: tuple[str, ...] = Field(
+        (), description="Columns on which pairs must agree exactly", json_schema_extra={"column": "exact"}
+    )
+    method: Literal["nearest"] = Field("nearest", description="How matches are found")
+    distance: str = Field("logit", description="logit (an estimated propensity score), or a column of numbers")
+    ratio: int = Field(1, ge=1, le=50, description="Matches for each person")
+    caliper: float | None = Field(None, gt=0, description="Largest distance allowed in a pair; leave out for none")
+    caliper_scale: Literal["sd-score", "sd-logit", "raw"] = Field(
+        "sd-score",
+        description="What the caliper counts in: standard deviations of the score, of its logit, or raw units",
+    )
+    replace: bool = Field(default=False, description="true where one person may be the match of several")
+    order: Literal["largest", "smallest", "data", "random", "closest"] = Field(
+        "largest", description="Who chooses first, without replacement"
+    )
+    ties: Literal["one", "all"] = Field("one", description="With replacement: take one or all of equally near matches")
+    estimand: Literal["ATT", "ATC"] = Field("ATT", description="Whose effect: of those served (ATT) or not (ATC)")
+    effect: Literal["difference", "regression"] = Field(
+        "regression", description="Difference in means, or covariate-adjusted regression on the matched sample"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Options:
+        if self.ties == "all" and not self.replace:
+            msg = "ties = 'all' needs replace = true"
+            raise ValueError(msg)
+        if self.distance != "logit" and self.caliper_scale == "sd-logit":
+            msg = f"caliper_scale = 'sd-logit' needs distance = 'logit', not the column '{self.distance}'"
+            raise ValueError(msg)
+        if self.replace and self.order != "largest":
+            msg = "order is for matching without replacement; leave it out where replace = true"
+            raise ValueError(msg)
+        return self
+
+
+def parse(study: Study) -> Options:
+    """Turn the study's own keys into options.
+
+    Raises
+    ------
+    DesignFileError
+        A key is unknown, missing or does not fit.
+    OptionError
+        The inference method is not one of this design's, or a column plays two roles.
+    """
+    options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
+    if study.inference.method not in INFERENCE:
+        raise OptionError.unknown(
+            "inference.method", study.inference.method, INFERENCE, where=study.place("inference", "method")
+        )
+    for i, covariate in enumerate(options.covariates):
+        for column in columns_of(covariate):
+            role = {options.treated: "says who was treated", study.outcome.column: "is the outcome"}.get(column)
+            if role is not None:
+                raise OptionError(
+                    f"the covariate '{column}' {role}", expected="covariates measured before the program began",
+                    todo=f"remove '{column}' from covariates", where=study.place("covariates", i),
+                )  # fmt: skip
+    return options
+
+
+def columns_of(covariate: Covariate) -> tuple[str, ...]:
+    """Return the data columns that a covariate is made of."""
+    if isinstance(covariate, LogTerm):
+        return (covariate.log,)
+    if isinstance(covariate, InteractTerm):
+        return covariate.interact
+    return (covariate,)
+
+
+def words_of(covariate: Covariate) -> str:
+    """Return a covariate as it should read.
+
+    >>> words_of("age"), words_of(LogTerm(log="pay")), words_of(InteractTerm(interact=("a", "b")))
+    ('age', 'log of pay', 'a × b')
+    """
+    if isinstance(covariate, LogTerm):
+        return f"log of {covariate.log}"
+    if isinstance(covariate, InteractTerm):
+        return f"{covariate.interact[0]} × {covariate.interact[1]}"
+    return covariate

@@ -1,0 +1,208 @@
+"""Who is compared: rows checked, incomplete ones left out and counted, covariates as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.data import Rows, Source, binary_column, identifier_values, numeric_column, require_column
+from evaltoolkit.designs.matching.covariates import Covariates, all_columns, expand
+from evaltoolkit.designs.matching.options import Options, columns_of
+from evaltoolkit.errors import (
+    ColumnTypeError,
+    DuplicateRowsError,
+    MissingValuesError,
+    NoComparisonError,
+    NoVariationError,
+)
+from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.results import FlowStep
+from evaltoolkit.study import Study
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """n people (or sites) with complete data.
+
+    Attributes
+    ----------
+    treated
+        Who was served, shape (n,).
+    outcome
+        The outcome, per ``outcome.per`` where it is a rate, shape (n,).
+    covariates
+        Covariates as numbers.
+    strata
+        Codes of the columns that must agree within a pair, shape (n,); None where there are none.
+    distance
+        The column to match on, shape (n,); None where a score is estimated.
+    frame
+        The rows themselves, for the researcher's products.
+    """
+
+    treated: NDArray[np.bool_]
+    outcome: FloatArray
+    covariates: Covariates
+    strata: NDArray[np.int64] | None
+    distance: FloatArray | None
+    frame: pd.DataFrame
+
+
+def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[People]:
+    """Read the data and return those with complete data, with the flow from the data to them."""
+    rows = source.rows(study)
+    frame = rows.frame
+    _check_columns(frame, study, options)
+    frame, flow = _complete(rows, study, options)
+    treated = binary_column(frame, options.treated, role="treated", where=study.place("treated")) == 1
+    _both_groups(treated, study)
+    flow[-1] = FlowStep(
+        label=flow[-1].label, n=flow[-1].n, unit=flow[-1].unit, excluded=flow[-1].excluded, reason=flow[-1].reason,
+        treated=int(treated.sum()), comparison=int((~treated).sum()), people=flow[-1].people,
+    )  # fmt: skip
+    places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
+    content = People(
+        treated=treated,
+        outcome=_outcome(frame, study),
+        covariates=expand(frame, options.covariates, places),
+        strata=_strata(frame, options),
+        distance=_distance(frame, study, options),
+        frame=frame,
+    )
+    rules = study.disclosure
+    columns = [*rules.identifiers, *([rules.person] if rules.person else [])]
+    return AnalysisSample(content, tuple(flow), identifier_values(frame, columns))
+
+
+def unit_word(study: Study) -> str:
+    """Return what a row is, in the plural."""
+    return {"people": "people", "events": "records", "aggregates": "units"}[study.data.rows]
+
+
+def _needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
+    """Every column that must have a value, with its role and the place where it is declared."""
+    needed = {options.treated: ("treated", study.place("treated"))}
+    for i, covariate in enumerate(options.covariates):
+        for name in columns_of(covariate):
+            needed.setdefault(name, ("covariate", study.place("covariates", i)))
+    for i, name in enumerate(options.exact):
+        needed.setdefault(name, ("exact", study.place("exact", i)))
+    if options.distance != "logit":
+        needed.setdefault(options.distance, ("distance", study.place("distance")))
+    needed.setdefault(study.outcome.column, ("outcome", study.place("outcome", "column")))
+    if study.outcome.population is not None:
+        needed.setdefault(study.outcome.population, ("population", study.place("outcome", "population")))
+    return needed
+
+
+def _check_columns(frame: pd.DataFrame, study: Study, options: Options) -> None:
+    for name, (role, where) in _needed(study, options).items():
+        values = require_column(frame, name, role=role, where=where)
+        if values.isna().all():
+            raise MissingValuesError(
+                f"the {role} column '{name}' has no value in any row", expected="values",
+                todo=f"name another column for the {role}, or check data.missing", where=where,
+            )  # fmt: skip
+    binary_column(frame, options.treated, role="treated", where=study.place("treated"))
+    person = study.disclosure.person
+    if person is not None and require_column(frame, person, role="person").duplicated().any():
+        raise DuplicateRowsError(
+            f"some people have several rows (column '{person}')", expected="one row per person",
+            todo="bring the data to one row per person first", where=study.place("disclosure", "person"),
+        )  # fmt: skip
+
+
+def _complete(rows: Rows, study: Study, options: Options) -> tuple[pd.DataFrame, list[FlowStep]]:
+    unit, people = unit_word(study), study.counts_people
+    flow = [FlowStep(label="Rows in the data", n=rows.n_read, unit=unit, people=people)]
+    frame = rows.frame
+    if rows.n_filtered:
+        flow.append(
+            FlowStep(
+                label="Rows in the study",
+                n=len(frame),
+                unit=unit,
+                excluded=rows.n_filtered,
+                reason="outside the filters of the design file",
+                people=people,
+            )
+        )
+    for name, (role, where) in _needed(study, options).items():
+        missing = frame[name].isna()
+        if not missing.any():
+            continue
+        frame = frame.loc[~missing]
+        flow.append(
+            FlowStep(
+                label=f"With a value of {name}",
+                n=len(frame),
+                unit=unit,
+                excluded=int(missing.sum()),
+                reason=f"no value of {name} ({role})",
+                people=people,
+            )
+        )
+        if frame.empty:
+            raise MissingValuesError(
+                "no row has a value in every column that is needed", expected="rows with complete data",
+                todo=f"look at the missing values of '{name}' and of the columns before it", where=where,
+            )  # fmt: skip
+    return frame.reset_index(drop=True), flow
+
+
+def _both_groups(treated: NDArray[np.bool_], study: Study) -> None:
+    for group, words in ((treated, "treated"), (~treated, "in the comparison group")):
+        if not group.any():
+            raise NoComparisonError(
+                f"nobody with complete data is {words}", expected="people in both groups",
+                todo="check the treated column, the filters and the missing values", where=study.place("treated"),
+            )  # fmt: skip
+
+
+def _outcome(frame: pd.DataFrame, study: Study) -> FloatArray:
+    outcome, where = study.outcome, study.place("outcome", "column")
+    read = binary_column if outcome.kind == "binary" else numeric_column
+    y = read(frame, outcome.column, role="outcome", where=where)
+    if outcome.population is not None:
+        place = study.place("outcome", "population")
+        population = numeric_column(frame, outcome.population, role="population", where=place)
+        if (population <= 0).any():
+            raise ColumnTypeError(
+                f"the population column '{outcome.population}' holds values of zero or less",
+                expected="numbers above zero", todo="correct or leave out these rows", where=place,
+            )  # fmt: skip
+        y = y / population * outcome.per
+    if np.ptp(y) == 0:
+        raise NoVariationError(
+            f"the outcome '{outcome.column}' is the same for everybody", expected="an outcome that varies",
+            todo="check the outcome column and the filters", where=where,
+        )  # fmt: skip
+    return y
+
+
+def _strata(frame: pd.DataFrame, options: Options) -> NDArray[np.int64] | None:
+    if not options.exact:
+        return None
+    return np.asarray(frame.groupby(list(options.exact), sort=True, observed=True).ngroup(), dtype=np.int64)
+
+
+def _distance(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray | None:
+    if options.distance == "logit":
+        return None
+    values = numeric_column(frame, options.distance, role="distance", where=study.place("distance"))
+    if np.ptp(values) == 0:
+        raise NoVariationError(
+            f"the distance column '{options.distance}' is the same for everybody", expected="a column that varies",
+            todo="name another column, or use distance = 'logit'", where=study.place("distance"),
+        )  # fmt: skip
+    return values
+
+
+def covariate_columns(options: Options) -> tuple[str, ...]:
+    """Return the data columns behind the covariates."""
+    return all_columns(options.covariates)

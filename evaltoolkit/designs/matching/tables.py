@@ -1,0 +1,224 @@
+"""Tables and estimate rows of a matched comparison."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from evaltoolkit.designs.matching.diagnostics import wwc_sizes
+from evaltoolkit.designs.matching.estimators import Effect
+from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.kernels.balance import effective_size, is_binary
+from evaltoolkit.results import Column, Estimate, FlowStep, TableData, interval
+
+ESTIMATORS = {
+    "difference": "difference in means, matched sample",
+    "regression": "regression on the matched sample (g-computation)",
+}
+
+
+def effect_row(fitted: Fitted, effect: Effect, way: str, kind: Literal["overall", "variant"]) -> Estimate:
+    """Return one effect as an estimate row."""
+    low, high = effect.interval(fitted.study.inference.level)
+    outcome = fitted.study.outcome
+    return Estimate(
+        term=fitted.options.estimand, kind=kind, estimand=fitted.options.estimand, outcome=outcome.name,
+        outcome_role=outcome.role, estimate=effect.estimate, std_error=effect.std_error, conf_low=low, conf_high=high,
+        p_value=effect.p_value, df=float(effect.df), n_obs=effect.n_people, n_units=effect.n_people,
+        n_clusters=min(effect.n_clusters), estimator=ESTIMATORS[way], inference=f"{effect.inference}, t({effect.df})",
+        standing="primary" if kind == "overall" else "sensitivity",
+    )  # fmt: skip
+
+
+def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
+    """Return the headline, its relative form, and the other way to estimate it."""
+    main = effect_row(fitted, fitted.main, fitted.options.effect, "overall")
+    rows = [main]
+    relative = fitted.main.percent(fitted.study.inference.level) if fitted.finds_relative else None
+    if relative is not None:
+        value, se, low, high = relative
+        rows.append(
+            Estimate(
+                term="relative change", kind="percent", estimand=fitted.options.estimand, outcome=main.outcome,
+                outcome_role=main.outcome_role, estimate=value, std_error=se, conf_low=low, conf_high=high,
+                p_value=main.p_value, df=main.df, n_obs=main.n_obs, n_units=main.n_units, n_clusters=main.n_clusters,
+                estimator=main.estimator, inference=f"delta method on the log ratio, {main.inference}",
+            )
+        )  # fmt: skip
+    if fitted.other is not None:
+        way = "difference" if fitted.options.effect == "regression" else "regression"
+        rows.append(effect_row(fitted, fitted.other, way, "variant"))
+    return tuple(rows)
+
+
+def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
+    """Return the effects side by side."""
+    level = 100 * fitted.study.inference.level
+    return TableData(
+        key="effects", title="Effect in the matched sample",
+        columns=(
+            Column(key="estimator", label="Estimated by", kind="text"),
+            Column(key="estimate", label="Effect", signed=True),
+            Column(key="std_error", label="Standard error"),
+            Column(key="interval", label=f"{level:g}% interval", kind="text"),
+            Column(key="p_value", label="p", kind="p-value"),
+            Column(key="inference", label="Kind of error", kind="text"),
+            Column(key="basis", kind="basis", governs=("estimate", "std_error", "interval", "p_value")),
+        ),
+        rows=tuple(
+            (
+                f"{e.estimator}, percent" if e.kind == "percent" else e.estimator, e.estimate, e.std_error,
+                interval(e.conf_low, e.conf_high), e.p_value, e.inference,
+                e.n_units if fitted.study.counts_people else None,
+            )
+            for e in rows
+        ),
+        main_rows=(0,),
+    )  # fmt: skip
+
+
+def balance_table(fitted: Fitted) -> TableData:
+    """Return balance before and after matching; numbers that rest on few people are governed by their basis."""
+    names = ("Score", *fitted.people.covariates.shown_names)
+    sizes = np.concatenate([[np.nan], wwc_sizes(fitted)])
+    before, after = fitted.before, fitted.after
+    people = fitted.study.counts_people
+    values = (
+        "treated", "comparison", "comparison_after", "before", "after", "ratio", "ecdf_mean", "ecdf_max", "wwc"
+    )  # fmt: skip
+    rows = tuple(
+        (
+            names[j], *(
+                _cell(v[j]) for v in (
+                    after.mean_first, before.mean_second, after.mean_second, before.smd, after.smd,
+                    after.variance_ratio, after.ecdf_mean, after.ecdf_max, sizes,
+                )
+            ), (fitted.bases[j - 1] if j else int(fitted.used.sum())) if people else None,
+        )
+        for j in range(len(names))
+    )  # fmt: skip
+    return TableData(
+        key="balance", title="Balance before and after matching", section="checks",
+        columns=(
+            Column(key="covariate", label="Covariate", kind="text"),
+            Column(key="treated", label="Treated, matched"),
+            Column(key="comparison", label="Comparison, all"),
+            Column(key="comparison_after", label="Comparison, matched"),
+            Column(key="before", label="SMD before", digits=2, signed=True),
+            Column(key="after", label="SMD after", digits=2, signed=True),
+            Column(key="ratio", label="Variance ratio", digits=2),
+            Column(key="ecdf_mean", label="eCDF mean", digits=3),
+            Column(key="ecdf_max", label="KS", digits=3),
+            Column(key="wwc", label="WWC g", digits=2, signed=True),
+            Column(key="basis", kind="basis", governs=values),
+        ),
+        rows=rows,
+        note="SMD: standardized mean difference over the standard deviation of the "
+        + ("treated" if fitted.options.estimand == "ATT" else "comparison")
+        + " group before matching. WWC g: Hedges' g or Cox index; computed against WWC thresholds, not a WWC review.",
+    )  # fmt: skip
+
+
+def _cell(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def characteristics_table(fitted: Fitted) -> TableData:
+    """Return who is compared: means (shares for yes/no covariates) and standard deviations before matching."""
+    people, t = fitted.people, fitted.people.treated
+    rows = []
+    for j, (name, column) in enumerate(zip(people.covariates.shown_names, people.covariates.shown.T, strict=True)):
+        yes_no = is_binary(column)
+        spreads = (None, None) if yes_no else (_spread(column[t]), _spread(column[~t]))
+        basis = fitted.bases[j] if fitted.study.counts_people else None
+        rows.append((name, float(column[t].mean()), spreads[0], float(column[~t].mean()), spreads[1], basis))
+    return TableData(
+        key="characteristics", title="Who is compared, before matching", section="results",
+        columns=(
+            Column(key="covariate", label="Characteristic", kind="text"),
+            Column(key="treated", label="Treated: mean or share"),
+            Column(key="treated_sd", label="SD"),
+            Column(key="comparison", label="Comparison: mean or share"),
+            Column(key="comparison_sd", label="SD"),
+            Column(key="basis", kind="basis", governs=("treated", "treated_sd", "comparison", "comparison_sd")),
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
+
+
+def sizes_table(fitted: Fitted) -> TableData:
+    """Return how many of each group there are, are matched, and are left out, with the effective sample size."""
+    kind: Literal["people", "count"] = "people" if fitted.study.counts_people else "count"
+    rows = []
+    for name, group in (("Treated", fitted.people.treated), ("Comparison", ~fitted.people.treated)):
+        used = group & fitted.used
+        size = effective_size(fitted.matched.weights[group])
+        rows.append((name, int(group.sum()), int(used.sum()), int((group & ~used).sum()), size, int(used.sum())))
+    return TableData(
+        key="sample_sizes", title="Sample sizes", section="checks",
+        columns=(
+            Column(key="group", label="Group", kind="text"),
+            Column(key="all", label="All", kind=kind, sum_of=("matched", "unmatched")),
+            Column(key="matched", label="Matched", kind=kind),
+            Column(key="unmatched", label="Unmatched", kind=kind),
+            Column(key="ess", label="Effective size", digits=1),
+            Column(key="basis", kind="basis", governs=("ess",)),
+        ),
+        rows=tuple(row if kind == "people" else (*row[:5], None) for row in rows),
+        note="Effective size: the number of equally weighted people that would give the same precision.",
+    )  # fmt: skip
+
+
+def score_table(fitted: Fitted) -> TableData | None:
+    """Return the coefficients of the propensity score."""
+    score = fitted.score
+    if not score.names:
+        return None
+    return TableData(
+        key="score", title="The propensity score", section="methods",
+        columns=(
+            Column(key="term", label="Term", kind="text"),
+            Column(key="coefficient", label="Coefficient (log odds)", signed=True),
+            Column(key="std_error", label="Standard error"),
+            Column(key="basis", kind="basis", governs=("coefficient", "std_error")),
+        ),
+        rows=tuple(
+            (name, b, se, _score_basis(fitted, name))
+            for name, b, se in zip(score.names, score.coefficients, score.std_errors, strict=True)
+        ),
+        note=f"Logit by iterated least squares, converged after {score.iterations} iterations.",
+    )  # fmt: skip
+
+
+def _score_basis(fitted: Fitted, name: str) -> int | None:
+    names = fitted.people.covariates.shown_names
+    if not fitted.study.counts_people:
+        return None
+    return fitted.bases[names.index(name)] if name in names else int(fitted.used.sum())
+
+
+def flow_after(fitted: Fitted, last: FlowStep) -> tuple[FlowStep, ...]:
+    """Return the two steps from the complete rows to the matched sample: one group at a time leaves."""
+    t, used = fitted.people.treated, fitted.used
+    steps = []
+    treated, comparison = int(t.sum()), int((~t).sum())
+    for focal_step in (False, True):
+        group = fitted.matched.focal if focal_step else ~fitted.matched.focal
+        out = int((group & ~used).sum())
+        lost_treated = int((group & t & ~used).sum())
+        treated, comparison = treated - lost_treated, comparison - (out - lost_treated)
+        if out == 0:
+            continue
+        steps.append(
+            FlowStep(
+                label="Matched sample" if focal_step else "Chosen as a match, or to be matched", n=treated + comparison,
+                unit=last.unit, excluded=out, reason="found no match" if focal_step else "not needed as a match",
+                treated=treated, comparison=comparison, people=last.people,
+            )
+        )  # fmt: skip
+    return tuple(steps)
+
+
+def _spread(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) if values.size > 1 else None

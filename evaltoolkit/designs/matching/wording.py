@@ -1,0 +1,188 @@
+"""The words of a matched comparison, chosen by the outcome's role and the finding."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.matching.accounts import assumptions, limits, methods, references
+from evaltoolkit.designs.matching.figures import display
+from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.results import (
+    Diagnostic,
+    Estimand,
+    Estimate,
+    Finding,
+    Statements,
+    Tile,
+    far_end,
+    interval,
+    judge,
+    level_text,
+    number,
+    role_words,
+)
+
+
+def estimand(fitted: Fitted) -> Estimand:
+    """Return whose effect is estimated, in symbols and words."""
+    matched_all = not (fitted.matched.focal & ~fitted.used).any()
+    some = "" if matched_all else " and for whom somebody alike was found"
+    if fitted.options.estimand == "ATT":
+        return Estimand(symbol="E[Y(1) − Y(0) | T = 1]", words=f"the average effect on those who were served{some}")
+    return Estimand(
+        symbol="E[Y(1) − Y(0) | T = 0]", words=f"the average effect on those who were not served{some}, had they been"
+    )
+
+
+def finding_of(fitted: Fitted, headline: Estimate) -> Finding:
+    """Return the finding by rule."""
+    return judge(
+        headline.estimate, headline.conf_low, headline.conf_high, fitted.study.outcome.smallest_effect_that_matters
+    )
+
+
+def statements(fitted: Fitted, headline: Estimate, checks: tuple[Diagnostic, ...]) -> Statements:
+    """Return every sentence that the report prints."""
+    finding = finding_of(fitted, headline)
+    return Statements(
+        bottom_line=_bottom_line(fitted, headline, finding),
+        tile=_tile(fitted, headline),
+        supports=_supports(fitted, finding, checks),
+        does_not_show=_does_not_show(fitted, headline, finding),
+        design_name="Propensity-score matching",
+        plain=_plain(fitted, finding),
+        how_we_know=_how_we_know(fitted),
+        approach=_approach(fitted),
+        findings=_findings(fitted, headline),
+        assumptions=assumptions(checks),
+        methods=methods(fitted),
+        limits=limits(fitted),
+        references=references(fitted),
+        comparison="matched-comparison",
+    )
+
+
+def amount(fitted: Fitted, value: float | None, *, signed: bool = False) -> str:
+    """Return an effect in display units, with the unit in words."""
+    factor, unit = display(fitted)
+    shown = number(None if value is None else factor * value, signed=signed)
+    return f"{shown} {unit}" if fitted.study.outcome.kind != "continuous" else shown
+
+
+def _range(fitted: Fitted, e: Estimate) -> str:
+    factor, _ = display(fitted)
+    low, high = (None if v is None else factor * v for v in (e.conf_low, e.conf_high))
+    return interval(low, high)
+
+
+def _what(fitted: Fitted) -> str:
+    outcome = fitted.study.outcome
+    return role_words(outcome.role).of(outcome.name)
+
+
+def _bottom_line(fitted: Fitted, e: Estimate, finding: Finding) -> str:
+    program = fitted.study.program_name
+    program = program[:1].upper() + program[1:]
+    size = amount(fitted, None if e.estimate is None else abs(e.estimate))
+    if finding.strength == "unclear":
+        return (
+            f"It is not yet clear whether {fitted.study.program_name} changed {_what(fitted)}. The best estimate is "
+            f"{amount(fitted, e.estimate, signed=True)}, and the data also fit a difference of {_range(fitted, e)}."
+        )
+    if finding.strength == "small":
+        return (
+            f"{program} {finding.raised} {_what(fitted)} by about {size}. This may be less than the smallest effect "
+            "that matters."
+        )
+    return (
+        f"{program} {finding.raised} {_what(fitted)} by about {size}, compared with similar {fitted.unit} not served."
+    )
+
+
+def _tile(fitted: Fitted, e: Estimate) -> Tile:
+    factor, unit = display(fitted)
+    direction = "lower" if (e.estimate or 0) < 0 else "higher"
+    served = "with the program" if fitted.options.estimand == "ATT" else "if served"
+    return Tile(
+        kicker=fitted.study.outcome.name,
+        number=number(None if e.estimate is None else factor * e.estimate, signed=True),
+        meaning=f"{unit}, {direction} {served} than for similar {fitted.unit} without it",
+        interval=f"{level_text(fitted.study.inference.level)} CI {_range(fitted, e)}",
+    )
+
+
+def _unbalanced(checks: tuple[Diagnostic, ...]) -> bool:
+    return any(c.name == "balance" and c.verdict == "fail" for c in checks)
+
+
+def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) -> tuple[str, ...]:
+    if _unbalanced(checks):
+        return ("Improving the comparison group before acting on this estimate: the matched groups still differ.",)
+    if finding.strength == "unclear":
+        return ("Collecting more data before changing the program on account of this outcome.",)
+    better = fitted.study.outcome.better
+    good = (better == "higher") == (finding.direction == "up")
+    if better == "neither":
+        return ("Discussing with staff what this difference means for practice.",)
+    if good:
+        return ("Continuing the program for young people like those studied, while watching this outcome.",)
+    return ("Looking with staff into why this outcome is worse for those served, before expanding the program.",)
+
+
+def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, ...]:
+    lines = [
+        role_words(fitted.study.outcome.role).caveat,
+        "Matching makes groups alike on what was measured. Differences that nobody measured may remain.",
+    ]
+    if finding.strength == "unclear":
+        end = far_end(e.conf_low, e.conf_high, fitted.study.outcome.better)
+        rise = "rise" if (end or 0) > 0 else "fall"
+        size = amount(fitted, None if end is None else abs(end))
+        lines.append(f"An unclear result is not a result of no change: the interval includes a {rise} of {size}.")
+    if (fitted.matched.focal & ~fitted.used).any():
+        lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
+    return tuple(lines)
+
+
+def _plain(fitted: Fitted, finding: Finding) -> str:
+    unit = fitted.unit
+    end = {
+        "clear": f"The served group ended up {finding.higher} on this measure.",
+        "small": f"The served group ended up a little {finding.higher} on this measure.",
+        "unclear": "The two groups ended up too close to tell apart.",
+    }[finding.strength]
+    return (
+        f"We looked for {unit} who were not served but were like those who were. We paired them up and compared how "
+        f"each group did. {end}"
+    )
+
+
+def _how_we_know(fitted: Fitted) -> str:
+    who = "served" if fitted.options.estimand == "ATT" else "not served"
+    return (
+        f"People were not assigned by lot. To compare like with like, each of the {who} {fitted.unit} was paired with "
+        "the most similar from the other group, by what was known before the program began."
+    )
+
+
+def _approach(fitted: Fitted) -> tuple[str, ...]:
+    options = fitted.options
+    score = "estimated chance of being served" if fitted.people.distance is None else f"value of {options.distance}"
+    again = "may be used more than once" if options.replace else "is used once at most"
+    count = "one match" if options.ratio == 1 else f"up to {options.ratio} matches"
+    exact = f" Pairs agree exactly on {', '.join(options.exact)}." if options.exact else ""
+    order = "" if options.replace else f" Order of choosing: {options.order}."
+    return (
+        f"Each person was given {count} with the nearest {score}. A match {again}.{order}{exact}",
+        "Where two are equally near, the one with the lower score is taken"
+        + (", or all of them with equal shares." if options.ties == "all" else "; ties keep the order of the data."),
+    )
+
+
+def _findings(fitted: Fitted, e: Estimate) -> tuple[str, ...]:
+    lines = [
+        f"The estimate is {amount(fitted, e.estimate, signed=True)} "
+        f"({level_text(fitted.study.inference.level)} interval {_range(fitted, e)}), by {e.estimator}."
+    ]
+    if fitted.other is not None:
+        way = "difference in means" if fitted.options.effect == "regression" else "regression"
+        lines.append(f"Estimated the other way ({way}), it is {amount(fitted, fitted.other.estimate, signed=True)}.")
+    return tuple(lines)
