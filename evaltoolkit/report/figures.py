@@ -1,0 +1,151 @@
+"""Which figures stand where, and the figures that the report itself makes from estimates and flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaltoolkit.plots.tidy import decimals
+from evaltoolkit.report.blocks import Picture
+from evaltoolkit.report.record import level_of
+from evaltoolkit.results import Column, Estimate, FigureData, Result, interval, level_text, number, plural
+
+_LEADS = ("effect_path", "series", "forest", "love", "trajectories", "overlap", "flow")
+
+
+def lead_figure(result: Result) -> FigureData | None:
+    """Return the figure of page 1: relative effects of all outcomes where there are several, else the main figure."""
+    relative = [e for e in result.estimates if e.kind == "percent" and e.standing in {"primary", "secondary"}]
+    relative = [e for e in relative if e.estimate is not None]
+    if len({e.outcome for e in relative}) > 1 and result.headline.estimate is not None:
+        return _outcomes(relative, result)
+    found = [f for f in result.figures if f.section == "results" and f.kind in _LEADS]
+    return min(found, key=lambda f: _LEADS.index(f.kind), default=None)
+
+
+def _outcomes(estimates: Sequence[Estimate], result: Result) -> FigureData:
+    level = level_text(level_of(result))
+    return FigureData(
+        key="outcomes",
+        kind="forest",
+        headline=f"The estimated change in {plural(len(estimates), 'outcome')}",
+        subtitle=f"Percent change with its {level} confidence interval. Hollow: the interval includes no change.",
+        alt=_alt("Percent changes", [(e.outcome, e) for e in estimates]),
+        columns=_FOREST,
+        rows=tuple(
+            (e.outcome, "main outcome" if e.standing == "primary" else "further outcome", e.estimate, e.conf_low,
+             e.conf_high, e.standing == "primary")
+            for e in estimates
+        ),
+        marks={
+            "zero": 0, "zero_text": "no change", "level": level_of(result), "unit": "%", "x_label": "Percent change",
+        },
+    )  # fmt: skip
+
+
+_FOREST = (
+    Column(key="label", kind="text"),
+    Column(key="detail", kind="text"),
+    Column(key="estimate"),
+    Column(key="low"),
+    Column(key="high"),
+    Column(key="main"),
+)
+
+
+def sensitivity_figure(result: Result) -> FigureData | None:
+    """Return the main result beside the other analyses of the same quantity."""
+    others = [e for e in result.estimates if _other_analysis(e, result.headline)]
+    if not others or result.headline.estimate is None:
+        return None
+    named = [("Main analysis", result.headline), *((e.term.replace("_", " "), e) for e in others)]
+    agree = sum(e.estimate is not None and (e.estimate > 0) == (result.headline.estimate > 0) for e in others)
+    points = "points" if len(others) == 1 else "point"
+    return FigureData(
+        key="other_analyses",
+        kind="forest",
+        headline=f"{agree} of {plural(len(others), 'other analysis', 'other analyses')} {points} the same way",
+        subtitle=f"{result.headline.outcome}: estimate with its {level_text(level_of(result))} confidence interval. "
+        "Hollow: the interval includes no change.",
+        alt=_alt("Estimates", named),
+        columns=_FOREST,
+        rows=tuple(
+            (
+                name,
+                e.estimator if name != e.estimator else "",
+                e.estimate,
+                e.conf_low,
+                e.conf_high,
+                e is result.headline,
+            )
+            for name, e in named
+        ),
+        marks={"zero": 0, "zero_text": "no change", "level": level_of(result)},
+    )
+
+
+def _other_analysis(e: Estimate, headline: Estimate) -> bool:
+    same = e.outcome == headline.outcome and e.kind in {headline.kind, "variant", "overall", "average"}
+    return same and (e.standing == "sensitivity" or e.kind == "variant")
+
+
+def flow_figure(result: Result) -> FigureData | None:
+    """Return the way from the data to the analysis sample as a figure."""
+    steps = result.flow
+    if not steps:
+        return None
+    first, last = steps[0], steps[-1]
+    both = first.n is not None and last.n is not None
+    enter = f"{last.n:,} of {first.n:,} {first.unit} enter the analysis" if both else ""
+    parts = [
+        f"{s.label}: {_count(s.n)} {s.unit}" + (f", {_count(s.excluded)} left out" if s.excluded else "") for s in steps
+    ]
+    return FigureData(
+        key="flow",
+        kind="flow",
+        headline=enter or "How the analysis sample was made",
+        subtitle="Each step, and what was left out at it",
+        alt="From the data to the analysis sample. " + ". ".join(parts) + ".",
+        note="A number marked as hidden is protected by the small-cell rule." if _hidden_in_flow(result) else "",
+        columns=tuple(
+            Column(key=k, kind="text" if k in {"label", "unit", "reason"} else "number")
+            for k in ("label", "n", "excluded", "unit", "reason", "treated", "comparison")
+        ),
+        rows=tuple((s.label, s.n, s.excluded, s.unit, s.reason, s.treated, s.comparison) for s in steps),
+        marks={"split_hidden": "yes"} if _split_hidden(result) else {},
+    )  # fmt: skip
+
+
+def _count(n: int | None) -> str:
+    return "a hidden number of" if n is None else f"{n:,}"
+
+
+def _hidden_in_flow(result: Result) -> bool:
+    return any(h.path.startswith("flow/") for h in result.disclosure.hidden)
+
+
+def _split_hidden(result: Result) -> bool:
+    last = f"flow/{len(result.flow) - 1}/"
+    return {f"{last}treated", f"{last}comparison"} <= {h.path for h in result.disclosure.hidden}
+
+
+def picture(figure: FigureData, result: Result) -> Picture:
+    """Return a figure with its words; says how many of its values are hidden."""
+    hidden = sum(h.path.startswith(f"figures/{figure.key}/") for h in result.disclosure.hidden)
+    said = f"{plural(hidden, 'value')} hidden to protect small groups." if hidden else ""
+    return Picture(
+        figure=figure,
+        headline=figure.headline,
+        subtitle=figure.subtitle,
+        note=" ".join(part for part in (figure.note, said) if part),
+        alt=figure.alt or figure.headline,
+    )
+
+
+def _alt(what: str, named: Sequence[tuple[str, Estimate]]) -> str:
+    parts = []
+    for name, e in named:
+        digits = decimals(e.estimate, e.conf_low, e.conf_high)
+        span = f", interval {interval(e.conf_low, e.conf_high, digits)}" if e.conf_low is not None else ""
+        value = number(e.estimate, digits, signed=True) if e.estimate is not None else "not shown"
+        parts.append(f"{name} {value}{span}")
+    return f"{what} with intervals. " + "; ".join(parts) + "."
