@@ -147,3 +147,97 @@ def test_pair_clustered_error_of_the_difference(golden: dict[str, Any], people: 
     v = clustered(fit.scores, fit.bread, pair[used])
     assert fit.coefficients[1] == pytest.approx(golden[key]["effect"]["diff_in_means"], rel=CLOSE)
     assert np.sqrt(v.matrix[1, 1]) == pytest.approx(golden[key]["effect"]["se"], rel=CLOSE)
+
+
+def run(people: pd.DataFrame, key: str, effect: str, outcome: Any = "re78") -> Any:
+    import evaltoolkit as ev
+
+    settings = {"caliper": None, **SETTINGS[key]}
+    return ev.match(people, treated="treat", outcome=outcome, covariates=COVARIATES, effect=effect, **settings)
+
+
+def logit_as_r_stops(X: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Iterate as R's glm does and stop where it stops: a relative change of the deviance below 1e-8."""
+    mu, old = (t + 0.5) / 2, np.inf
+    while True:
+        eta = np.log(mu / (1 - mu))
+        w = mu * (1 - mu)
+        root = np.sqrt(w)
+        beta = np.linalg.lstsq(X * root[:, None], root * (eta + (t - mu) / w), rcond=None)[0]
+        mu = 1 / (1 + np.exp(-X @ beta))
+        deviance = -2 * np.sum(np.where(t == 1, np.log(mu), np.log1p(-mu)))
+        if abs(deviance - old) / (abs(deviance) + 0.1) < 1e-8:
+            return beta, mu
+        old = deviance
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_our_own_score_gives_the_same_pairs(golden: dict[str, Any], people: pd.DataFrame, key: str) -> None:
+    m = run(people, key, "difference")
+    focal = people["treat"].to_numpy() == (0 if key == "nearest_atc_replace" else 1)
+    expected = {e["focal"]: e["matches"] for e in golden[key]["matches0"]}
+    assert as_lists(m.sample.products["pairs"], focal) == expected
+    np.testing.assert_allclose(m.sample.products["score"], golden["ps_logit"]["ps"], rtol=0, atol=CLOSE)
+
+
+def test_our_own_score_is_the_maximum_that_r_stops_short_of(golden: dict[str, Any], people: pd.DataFrame) -> None:
+    names = ["age", "educ", "race: hispan", "race: white", "married", "nodegree", "re74", "re75"]
+    columns = [
+        (people["race"] == n[6:]).to_numpy(float) if n.startswith("race") else people[n].to_numpy(float) for n in names
+    ]
+    X, t = np.column_stack([np.ones(len(people)), *columns]), people["treat"].to_numpy(float)
+    expected = np.array(list(golden["ps_logit"]["coef"].values()))
+    beta, mu = logit_as_r_stops(X, t)
+    np.testing.assert_allclose(beta, expected, rtol=CLOSE)
+    np.testing.assert_allclose(mu, golden["ps_logit"]["ps"], rtol=CLOSE)
+    m = run(people, "nearest_1to1", "difference")
+    ours = m.sample.products["score"]
+    # R stops at a deviance change of 1e-8, whose square root bounds how far its coefficients are from the maximum.
+    found = m.sample.products["coefficients"]
+    np.testing.assert_allclose([found[n] for n in ["(Intercept)", *names]], expected, rtol=1e-6)
+    gradient = np.abs(X.T @ (t - ours)) / np.abs(X).sum(axis=0)
+    assert gradient.max() < 1e-12
+    assert (np.abs(X.T @ (t - mu)) / np.abs(X).sum(axis=0)).max() > gradient.max()
+
+
+KEYS_WITH_EFFECT = [key for key in SETTINGS if key != "nearest_atc_replace"]
+
+
+@pytest.mark.parametrize("key", KEYS_WITH_EFFECT)
+def test_the_effect_end_to_end(golden: dict[str, Any], people: pd.DataFrame, key: str) -> None:
+    entry = golden[key]["effect"]
+    plain, adjusted = (run(people, key, effect).result.headline for effect in ("difference", "regression"))
+    assert plain.estimate == pytest.approx(entry["diff_in_means"], rel=CLOSE)
+    assert adjusted.estimate == pytest.approx(entry["gcomp_interacted"]["diff"], rel=CLOSE)
+    if key == "nearest_replace":
+        # The file has HC1 for the regression with replacement; the two-way error is given for the difference only.
+        assert plain.std_error == pytest.approx(golden[key]["effect_get_matches"]["se"], rel=CLOSE)
+    else:
+        assert plain.std_error == pytest.approx(entry["se"], rel=CLOSE)
+        assert adjusted.std_error == pytest.approx(entry["gcomp_interacted"]["se_diff"], rel=CLOSE)
+
+
+@pytest.mark.parametrize("key", ["nearest_1to1", "nearest_caliper02", "nearest_ratio2", "nearest_exact_race"])
+def test_risk_difference_and_risk_ratio(golden: dict[str, Any], people: pd.DataFrame, key: str) -> None:
+    """A logit with treatment alone is saturated: its g-computation is the difference in proportions."""
+    import evaltoolkit as ev
+
+    entry = golden[key]["effect"]["gcomp_logit_emp"]
+    employed = people.assign(emp=(people["re78"] > 0).astype(int))
+    m = run(employed, key, "difference", ev.Outcome(column="emp", kind="binary", role="wellbeing", better="higher"))
+    # R stops its logit at a deviance change of 1e-8, so that its means are good to about 1e-12 only.
+    assert m.result.headline.estimate == pytest.approx(entry["diff"], abs=1e-10)
+    assert m.result.headline.std_error == pytest.approx(entry["se_diff"], rel=1e-7)
+    ratio = next(e for e in m.result.estimates if e.kind == "percent")
+    assert np.log1p(ratio.estimate / 100) == pytest.approx(entry["log_rr"], abs=1e-10)
+    assert ratio.std_error / (100 + ratio.estimate) == pytest.approx(entry["se_log_rr"], rel=1e-7)
+
+
+def test_ties_all_is_the_average_over_ties(golden: dict[str, Any], people: pd.DataFrame) -> None:
+    import evaltoolkit as ev
+
+    m = ev.match(
+        people, treated="treat", outcome="re78", covariates=COVARIATES, replace=True, ties="all", caliper=None,
+        effect="difference",
+    )  # fmt: skip
+    assert m.result.headline.estimate == pytest.approx(golden["abadie_imbens"]["ps_att_m1"]["est"], rel=CLOSE)
