@@ -80,7 +80,7 @@ class Evaluation:
 
     def plot(self, kind: str | None = None) -> Figure:
         """Draw a figure of the result: the first, or the first of a kind or with a key (see ``result.figures``)."""
-        from evaltoolkit.plots import draw  # noqa: PLC0415  (matplotlib is loaded when something is drawn)
+        from evaltoolkit.plots import draw
 
         return draw(self._figure(kind))
 
@@ -93,7 +93,7 @@ class Evaluation:
 
     def report(self, path: str | Path) -> Path:
         """Write the report; the suffix (.pdf or .json) picks the format. Returns the path."""
-        from evaltoolkit.report import write_file  # noqa: PLC0415  (the PDF engine is loaded when it is needed)
+        from evaltoolkit.report import write_file
 
         file = Path(path)
         if file.suffix.lower() not in _FORMATS:
@@ -102,7 +102,7 @@ class Evaluation:
 
     def save(self, path: str | Path) -> Path:
         """Write ``result.json``; read it back with ``ev.load_result``."""
-        from evaltoolkit.report import write_file  # noqa: PLC0415
+        from evaltoolkit.report import write_file
 
         return write_file(self.result, Path(path), as_format="json")
 

@@ -314,6 +314,6 @@ def evaluate(path: str | Path) -> Evaluation:
     >>> ev.evaluate("no_such_file.toml")
     Traceback (most recent call last):
     ...
-    evaltoolkit.errors.DesignFileValueError: there is no design file 'no_such_file.toml'. Expected: a TOML file. What to do: correct the path, or write one with 'evaltoolkit new'.
+    evaltoolkit.errors.DesignFileValueError: there is no design file 'no_such_file.toml'...
     """
     return Evaluation(_evaluate(path))

@@ -29,7 +29,17 @@ from evaltoolkit.results import (
 )
 from evaltoolkit.study import DETECTION_ROLES, Outcome, Study, load
 
-_PACKAGES = ("evaltoolkit", "linearmodels", "matplotlib", "numpy", "pandas", "pydantic", "scipy", "statsmodels", "typst")
+_PACKAGES = (
+    "evaltoolkit",
+    "linearmodels",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "statsmodels",
+    "typst",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +209,9 @@ def _recording_check(result: Result, study: Study) -> Diagnostic:
     percent = next((e for e in result.estimates if e.kind == "percent" and e.standing == "primary"), None)
     if ratio is None or percent is None:
         why = "nothing is known about the change" if ratio is None else "the effect has no relative form"
-        text = f"Not bounded, because {why}. A change in recording and a change in the thing recorded look the same here."
+        text = (
+            f"Not bounded, because {why}. A change in recording and a change in the thing recorded look the same here."
+        )
         return Diagnostic(name="detection-ratio", question=question, verdict="caution", text=text)
     numbers = [percent.estimate, percent.conf_low, percent.conf_high]
     if any(v is None for v in numbers):

@@ -1,9 +1,9 @@
 """How sure an evaluation can be: a rating by stated rules, with its reasons.
 
-The rating starts from what the finding is compared with, and loses a step for each failed check, for several cautions
-together, and where another reasonable analysis does not agree. An interval that includes no change is inconclusive.
-The highest level is kept for random assignment, which none of these designs has. These are the toolkit's own rules; they
-are not the rating of any clearinghouse.
+The rating starts from what the finding is compared with, and loses a step for each failed check, for several
+cautions together, and where another reasonable analysis does not agree. An interval that includes no change is
+inconclusive. The highest level is kept for random assignment, which none of these designs has. These are the
+toolkit's own rules; they are not the rating of any clearinghouse.
 """
 
 from __future__ import annotations

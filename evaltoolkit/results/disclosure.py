@@ -8,9 +8,9 @@ periods are facts about the design and are shown.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from evaltoolkit.errors import DisclosureError
 from evaltoolkit.results.identifiers import IdentifierGuard
@@ -28,6 +28,8 @@ from evaltoolkit.results.types import (
 )
 
 Tidy = TypeVar("Tidy", TableData, FigureData)
+
+_COUNTS = ("n", "excluded", "treated", "comparison")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,11 @@ def _sealed_estimate(
     if any(cells.hides(n) for n in (estimate.n_obs, estimate.n_units)):
         log.append(Hidden(path=path, why="primary"))
         names = ("estimate", "std_error", "conf_low", "conf_high", "p_value", "df", "n_obs", "n_units", "n_clusters")
-        return dataclasses.replace(estimate, **dict.fromkeys(names))
-    linked = {name: None for name in ("n_obs", "n_units", "n_clusters") if getattr(estimate, name) in spent}
+        blank: dict[str, Any] = dict.fromkeys(names)
+        return dataclasses.replace(estimate, **blank)
+    linked: dict[str, Any] = {
+        name: None for name in ("n_obs", "n_units", "n_clusters") if getattr(estimate, name) in spent
+    }
     log.extend(Hidden(path=f"{path}/{name}", why="complementary") for name in linked)
     return dataclasses.replace(estimate, **linked) if linked else estimate
 
@@ -131,36 +136,26 @@ def _sealed_estimate(
 def _sealed_flow(
     steps: Sequence[FlowStep], cells: SmallCells, log: list[Hidden]
 ) -> tuple[tuple[FlowStep, ...], frozenset[int]]:
-    """Hide small steps; where a small exclusion could be got as a difference, hide the totals before it.
+    """Hide small steps; where a small number could be got as a difference, hide the other side of the difference.
 
     Returns the steps and the totals that are now secret wherever else they stand.
     """
     last_small = max((i for i, s in enumerate(steps) if s.people and cells.hides(s.excluded)), default=-1)
-    spent = {s.n for s in steps[:last_small] if s.people and s.n is not None} - {s.n for s in steps[max(last_small, 0) :]}
     out: list[FlowStep] = []
+    spent: set[int] = set()
     for i, step in enumerate(steps):
-        if not step.people:
-            out.append(step)
-            continue
-        secret = {n for n in (step.n, step.treated, step.comparison) if cells.hides(n)}
-        gone: dict[str, None] = {}
-        for name in ("n", "excluded", "treated", "comparison"):
-            if cells.hides(getattr(step, name)):
-                gone[name] = None
-                log.append(Hidden(path=f"flow/{i}/{name}", why="primary"))
-        both_arms = step.treated is not None and step.comparison is not None
-        if both_arms and secret & {step.treated, step.comparison}:
-            gone |= _complement(gone, ("n", "treated", "comparison"), f"flow/{i}", log)
-        if i < last_small:
-            gone |= _complement(gone, ("n", "excluded", "treated", "comparison"), f"flow/{i}", log)
-        out.append(dataclasses.replace(step, **gone))
-    return tuple(out), frozenset(spent)
-
-
-def _complement(gone: dict[str, None], names: Iterable[str], path: str, log: list[Hidden]) -> dict[str, None]:
-    extra = {name: None for name in names if name not in gone}
-    log.extend(Hidden(path=f"{path}/{name}", why="complementary") for name in extra)
-    return extra
+        small = [name for name in _COUNTS if cells.hides(getattr(step, name))] if step.people else []
+        linked = [] if not step.people else list(_COUNTS) if i < last_small else []
+        if {"treated", "comparison"} & set(small):
+            linked = [*linked, "n", "treated", "comparison"]
+        log.extend(Hidden(path=f"flow/{i}/{name}", why="primary") for name in small)
+        also = [name for name in dict.fromkeys(linked) if name not in small and getattr(step, name) is not None]
+        log.extend(Hidden(path=f"flow/{i}/{name}", why="complementary") for name in also)
+        spent |= {getattr(step, name) for name in also}
+        blank: dict[str, Any] = dict.fromkeys([*small, *also])
+        out.append(dataclasses.replace(step, **blank))
+    shown = {getattr(step, name) for step in out for name in _COUNTS}
+    return tuple(out), frozenset(spent - shown)
 
 
 def _sealed_tidy(table: Tidy, cells: SmallCells, path: str, log: list[Hidden], spent: frozenset[int]) -> Tidy:
@@ -172,12 +167,14 @@ def _sealed_tidy(table: Tidy, cells: SmallCells, path: str, log: list[Hidden], s
             _mark_small(grid, j, cells, hidden, spent)
         elif column.kind == "basis":
             _mark_governed(grid, j, columns, cells, hidden)
-    totals = set(table.total_rows) if isinstance(table, TableData) else set()
+    totals: set[int] = set(table.total_rows) if isinstance(table, TableData) else set()
     _mark_complements(grid, columns, totals, hidden)
     for (i, j), why in sorted(hidden.items()):
         if grid[i][j] is not None:
             grid[i][j] = None
-            log.append(Hidden(path=f"{path}/{i}/{columns[j].key}", why="primary" if why == "primary" else "complementary"))
+            log.append(
+                Hidden(path=f"{path}/{i}/{columns[j].key}", why="primary" if why == "primary" else "complementary")
+            )
     keep = [j for j, column in enumerate(columns) if column.kind != "basis"]
     return dataclasses.replace(
         table, columns=tuple(columns[j] for j in keep), rows=tuple(tuple(row[j] for j in keep) for row in grid)

@@ -59,14 +59,18 @@ def from_json(text: str, *, name: str = "result.json") -> Result:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         raise ResultFileError(
-            f"the file is not JSON: {error}", expected="a result.json that evaltoolkit wrote",
-            todo="give the result.json of a report folder", where=name,
+            f"the file is not JSON: {error}",
+            expected="a result.json that evaltoolkit wrote",
+            todo="give the result.json of a report folder",
+            where=name,
         ) from None
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if schema != SCHEMA:
         raise ResultFileError(
-            f"the file's schema is {schema!r}", expected=f"schema {SCHEMA!r}",
-            todo="write it again with this version of evaltoolkit", where=name,
+            f"the file's schema is {schema!r}",
+            expected=f"schema {SCHEMA!r}",
+            todo="write it again with this version of evaltoolkit",
+            where=name,
         )
     try:
         return _adapter().validate_python(raw)
@@ -74,8 +78,10 @@ def from_json(text: str, *, name: str = "result.json") -> Result:
         first = error.errors(include_url=False)[0]
         place = "/".join(str(part) for part in first["loc"])
         raise ResultFileError(
-            f"'{place}' does not fit: {first['msg']}", expected="a result.json as evaltoolkit wrote it",
-            todo="run the evaluation again; do not edit the file", where=name,
+            f"'{place}' does not fit: {first['msg']}",
+            expected="a result.json as evaltoolkit wrote it",
+            todo="run the evaluation again; do not edit the file",
+            where=name,
         ) from None
 
 
@@ -87,7 +93,8 @@ def load_result(path: str | Path) -> Result:
     except (OSError, UnicodeDecodeError) as error:
         raise ResultFileError(
             f"the file '{file}' cannot be read ({error.__class__.__name__})",
-            expected="a result.json that evaltoolkit wrote", todo="correct the path",
+            expected="a result.json that evaltoolkit wrote",
+            todo="correct the path",
         ) from None
     return from_json(text, name=file.name)
 

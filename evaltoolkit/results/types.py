@@ -1,7 +1,7 @@
 """The one result type of every design: frozen, versioned, data only.
 
-A ``Draft`` is what a design writes; ``seal`` turns it into a ``Result``. Neither has a field that can hold a row of data,
-a model or an identifier.
+A ``Draft`` is what a design writes; ``seal`` turns it into a ``Result``. Neither has a field that can hold a row of
+data, a model or an identifier.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-SCHEMA = "evaltoolkit.result/1"
+SCHEMA: Final = "evaltoolkit.result/1"
 
 EstimateKind = Literal[
     "overall", "group-time", "event-time", "cohort", "calendar-time", "coefficient", "level", "slope", "effect-at",
