@@ -6,6 +6,7 @@ written. 3 a bug. 130 stopped by the user.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -23,6 +24,11 @@ from evaltoolkit.errors import EvaluationError, OutputError
 _GLOBAL = {"--json": "json", "--quiet": "quiet", "-q": "quiet", "--no-color": "color", "--debug": "debug"}
 INTERRUPTED = 130
 _BROKEN_PIPE = 141
+# What a machine refuses; any other OSError is a mistake of ours.
+REFUSED = frozenset({
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+    errno.ENAMETOOLONG, errno.EIO, errno.ELOOP,
+})  # fmt: skip
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -74,7 +80,7 @@ def _trace(console: Console) -> None:
 def _other(error: Exception, console: Console) -> int:
     if hasattr(error, "format_message"):  # a usage error of typer
         return _usage(error, console)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno in REFUSED:
         console.refuse(explained(error))
         return 2
     return _bug(error, console)
@@ -112,7 +118,7 @@ def _bug(error: Exception, console: Console) -> int:
     place = f"; details (no data rows) are in {log}" if log else ""
     console.warn(f"internal error: {kind}. This is a bug in evaltoolkit{place}")
     if console.json:
-        console.answer("", "", exit_code=3, error={"code": "E-BUG", "found": kind, "log": log})
+        console.answer("", "", {"error": {"code": "E-BUG", "found": kind, "log": log}}, exit_code=3)
     return 3
 
 

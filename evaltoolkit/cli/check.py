@@ -35,7 +35,7 @@ def check(
         verdict = f"{stops} to correct, {warns} to look at" if stops or warns else "nothing to correct"
         texts.append(f"{file}: {verdict}\n{_table(found)}")
     code = 0 if all(record["usable"] for record in records) else 2
-    console.answer("check", "\n\n".join(texts), exit_code=code, designs=records)
+    console.answer("check", "\n\n".join(texts), {"designs": records}, exit_code=code)
     raise typer.Exit(code)
 
 

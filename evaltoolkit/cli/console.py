@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,8 @@ class Console:
         """Write to stderr, --quiet or not."""
         typer.echo(text, err=True)
 
-    def answer(self, command: str, text: str, /, *, exit_code: int = 0, **values: Any) -> None:
-        """Write a command's result to stdout: its text, or one JSON document with --json."""
+    def answer(self, command: str, text: str, values: Mapping[str, Any], *, exit_code: int = 0) -> None:
+        """Write a command's result to stdout: its text, or one JSON document of its values with --json."""
         if self.json:
             document = {"schema": SCHEMA, "command": command, "exit_code": exit_code, **values}
             text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

@@ -29,5 +29,6 @@ def demo(
     record = evaluate_to_folder(example, out, ("pdf", "json"), None, allow_outside=False, console=console)
     pdf = next(str(Path(file).absolute()) for file in record["files"] if file.endswith(".pdf"))
     code = record["exit_code"]
-    console.answer("demo", pdf, exit_code=code, pdf=pdf, headline=record["headline"], problems=record["problems"])
+    values = {"pdf": pdf, "headline": record["headline"], "problems": record["problems"]}
+    console.answer("demo", pdf, values, exit_code=code)
     raise typer.Exit(code)

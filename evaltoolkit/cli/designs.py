@@ -15,5 +15,5 @@ def designs(ctx: typer.Context) -> None:
     console_of(ctx).answer(
         "designs",
         table_text(("design", "short", "what it compares"), rows),
-        designs=[{"design": kind, "short": short, "summary": summary} for kind, short, summary in rows],
+        {"designs": [{"design": kind, "short": short, "summary": summary} for kind, short, summary in rows]},
     )

@@ -27,8 +27,8 @@ def doctor(ctx: typer.Context) -> None:
     console_of(ctx).answer(
         "doctor",
         table_text(("check", "status", "found"), checks),
+        {"checks": [{"check": name, "status": status, "found": found} for name, status, found in checks]},
         exit_code=code,
-        checks=[{"check": name, "status": status, "found": found} for name, status, found in checks],
     )
     raise typer.Exit(code)
 

@@ -21,14 +21,14 @@ def explain(
     if topic is None:
         rows = [(name, kind) for name, (kind, _) in known.items()]
         listed = [{"topic": name, "kind": kind} for name, kind in rows]
-        console.answer("explain", table_text(("topic", "kind"), rows), topics=listed)
+        console.answer("explain", table_text(("topic", "kind"), rows), {"topics": listed})
         return
     folded = {name.casefold(): name for name in known}
     if topic.casefold() not in folded:
         raise OptionError.unknown("TOPIC", topic, known)
     name = folded[topic.casefold()]
     kind, text = known[name]
-    console.answer("explain", f"{name} ({kind})\n\n{text}", topic=name, kind=kind, text=text)
+    console.answer("explain", f"{name} ({kind})\n\n{text}", {"topic": name, "kind": kind, "text": text})
 
 
 def topics() -> dict[str, tuple[str, str]]:

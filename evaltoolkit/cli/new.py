@@ -30,4 +30,4 @@ def new(
     console = console_of(ctx)
     design_file = next(name for name in written if name.endswith(".toml"))
     console.say(f"next: fill in {design_file}, then run: evaltoolkit check {design_file}")
-    console.answer("new", "\n".join(written), design=kind, folder=str(folder), files=written)
+    console.answer("new", "\n".join(written), {"design": kind, "folder": str(folder), "files": written})

@@ -30,5 +30,5 @@ def report(
     for problem in problems:
         console.warn(f"problem: {problem}")
     code = 1 if problems else 0
-    console.answer("report", "\n".join(files), exit_code=code, files=files, problems=problems)
+    console.answer("report", "\n".join(files), {"files": files, "problems": problems}, exit_code=code)
     raise typer.Exit(code)

@@ -34,9 +34,9 @@ def run(
     code = max(record["exit_code"] for record in records)
     written = [place for record in records for place in record["files"]]
     if console.json:
-        console.answer("run", "", exit_code=code, reports=records)
+        console.answer("run", "", {"reports": records}, exit_code=code)
     elif written:
-        console.answer("run", "\n".join(written))
+        console.answer("run", "\n".join(written), {})
     raise typer.Exit(code)
 
 
@@ -72,11 +72,11 @@ def _attempt(
     try:
         return evaluate_to_folder(file, out, formats, seed, allow_outside=allow_outside, console=console)
     except (EvaluationError, OSError) as raised:
-        from evaltoolkit.cli.boundary import explained
+        from evaltoolkit.cli.boundary import REFUSED, explained
 
-        error = explained(raised)
-        if console.debug:
+        if console.debug or (isinstance(raised, OSError) and raised.errno not in REFUSED):
             raise
+        error = explained(raised)
         console.warn(error_message(file, error, console))
         return {
             "design": str(file), "exit_code": 2, "folder": None, "files": [], "headline": None, "problems": [],

@@ -75,6 +75,7 @@ def guess_design(guesses: dict[str, str]) -> str:
 def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: pd.DataFrame, data_name: str) -> str:
     """Return a design file that loads; what cannot be guessed reads FILL_IN."""
     used = {*guesses.values()}
+    identifiers = [c for c in map(str, frame.columns) if _ID.search(c) and c not in used]
     lines = [
         "version = 1",
         f"design = {_toml(kind)}",
@@ -105,7 +106,7 @@ def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: p
         "# smallest_effect_that_matters = 1.0",
         "",
         "[disclosure]",
-        f"identifiers = {_toml([c for c in map(str, frame.columns) if _ID.search(c) and c not in used])}   # never leave",
+        f"identifiers = {_toml(identifiers)}   # never leave",
     ]
     return "\n".join(lines) + "\n"
 

@@ -24,7 +24,7 @@ def schema(
         typer.echo(text)
         return
     write_text(out, text + "\n")
-    console.answer("schema", str(out), file=str(out))
+    console.answer("schema", str(out), {"file": str(out)})
 
 
 def design_file_schema() -> dict[str, Any]:

@@ -23,4 +23,4 @@ def simulate(
     if world not in WORLDS:
         raise OptionError.unknown("WORLD", world, sorted(WORLDS))
     files = [str(file) for file in write(world, seed, out)]
-    console_of(ctx).answer("simulate", "\n".join(files), world=world, seed=seed, files=files)
+    console_of(ctx).answer("simulate", "\n".join(files), {"world": world, "seed": seed, "files": files})

@@ -77,7 +77,7 @@ def binary_column(frame: pd.DataFrame, column: str, *, role: str, where: str = "
             {"yes": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "false": 0.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
         )
         if bool((known.notna() | values.isna()).all()) and bool(known.notna().any()):
-            return known.to_numpy(dtype=np.float64, na_value=np.nan)
+            return np.asarray(known.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
         raise ColumnTypeError(
             f"the {role} column '{column}' holds texts other than yes and no", expected="0 and 1, or yes and no",
             todo=f"recode '{column}' so that 1 means yes", where=where,
@@ -105,8 +105,8 @@ def identifier_values(frame: pd.DataFrame, columns: Iterable[str]) -> frozenset[
     """Return the values of the identifier columns as text, so that no output may hold one."""
     found: set[str] = set()
     for column in columns:
-        values = frame[column].dropna() if column in frame.columns else []
-        found.update(_as_text(value) for value in pd.unique(values))
+        if column in frame.columns:
+            found.update(_as_text(value) for value in frame[column].dropna().unique())
     return frozenset(found)
 
 
