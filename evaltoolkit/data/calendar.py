@@ -152,8 +152,9 @@ def parse_column(
     bad = (codes < 0) | np.isin(codes, [i for i, s in enumerate(steps) if s is None])
     if bad.any():
         missing = bool((codes < 0)[bad].all())
+        what = "is empty" if missing else f"cannot be read as {calendar.unit}"
         raise PeriodError(
-            f"the column '{column}' {'is empty' if missing else 'cannot be read as ' + calendar.unit} in {rows_text(bad)}",
+            f"the column '{column}' {what} in {rows_text(bad)}",
             expected=_EXAMPLES[calendar.unit], todo="correct these rows", where=where,
         )  # fmt: skip
     return np.array([s for s in steps if s is not None], dtype=np.int64)[codes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,21 @@ def read_file(path: Path, *, where: str) -> pd.DataFrame:
         frame: pd.DataFrame = reader(path)
     except Exception as error:  # noqa: BLE001  (each reader raises errors of its own library)
         raise DataFileError(
-            f"'{path.name}' cannot be read as {path.suffix}: {(str(error) or type(error).__name__).splitlines()[0][:160]}",
+            f"'{path.name}' cannot be read as {path.suffix}: {_reason(error)}",
             expected=f"a {path.suffix} file with one header row and one row per observation",
             todo="open the file and check its header, its delimiter and its encoding (UTF-8)", where=where,
         ) from None  # fmt: skip
     return _with_sound_header(frame, path, where)
+
+
+def _reason(error: Exception) -> str:
+    # A reader's own message may quote a row; only the counts of columns and lines are passed on.
+    counts = re.search(r"Expected \d+ fields in line \d+, saw \d+", str(error))
+    if counts:
+        return counts.group(0)
+    if isinstance(error, UnicodeDecodeError):
+        return f"the bytes at {error.start} are not {error.encoding}"
+    return type(error).__name__
 
 
 def _must_exist(path: Path, where: str) -> None:

@@ -124,8 +124,8 @@ class FileSource:
         if study.data.sha256 is not None and study.data.sha256 != digest:
             raise DataChangedError(
                 f"the sha256 of '{self.name}' is {digest}",
-            expected=study.data.sha256,
-                todo="use the file that the design was written for, or state the new sha256 after checking what changed",
+                expected=study.data.sha256,
+                todo="use the file the design was written for, or state the new sha256 after checking what changed",
                 where=study.place("data", "sha256"),
             )  # fmt: skip
         return _selected(frame.copy(deep=False), study)
@@ -201,7 +201,9 @@ def _holds(values: pd.Series[Any], condition: Filter, where: str) -> pd.Series[A
         kept: pd.Series[Any] = compared[condition.op](values, wanted)
     except TypeError:
         raise ColumnTypeError(
-            f"column '{condition.column}' cannot be compared with {wanted!r}", expected="a value of the column's own kind",
-            todo="put quotes around texts and none around numbers", where=where,
+            f"column '{condition.column}' cannot be compared with {wanted!r}",
+            expected="a value of the column's own kind",
+            todo="put quotes around texts and none around numbers",
+            where=where,
         ) from None  # fmt: skip
     return kept & values.notna()
