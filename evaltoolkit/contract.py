@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from evaltoolkit.data import Source
+from evaltoolkit.errors import SetupError
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import Draft, Result, SmallCells, seal
 from evaltoolkit.study import Section, Study
@@ -54,7 +57,21 @@ def study_record(study: Study) -> dict[str, Any]:
         if condition["column"] in secret:
             condition["value"] = None
     record["settings"] = _plain(dict(study.settings))
+    record["report"]["date"] = _printed_date(study)
     return record
+
+
+def _printed_date(study: Study) -> str | None:
+    """Return the stated date, else the one of SOURCE_DATE_EPOCH, else None: never the clock's."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if study.report.date is not None or not epoch:
+        return study.report.date.isoformat() if study.report.date else None
+    if not epoch.isdigit():
+        raise SetupError(
+            f"SOURCE_DATE_EPOCH is '{epoch}'", expected="seconds since 1970-01-01", todo="correct or unset it",
+            where="environment",
+        )  # fmt: skip
+    return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date().isoformat()
 
 
 def _plain(value: Any) -> Any:
