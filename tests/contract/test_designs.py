@@ -29,7 +29,6 @@ from evaltoolkit.results.types import FigureKind
 from evaltoolkit.study import Study, language_findings
 from tests.contract.examples import DESIGN_FILES, evaluated, kind_of
 
-pytestmark = pytest.mark.filterwarnings("error")
 each_file = pytest.mark.parametrize("path", DESIGN_FILES, ids=lambda p: p.stem)
 each_design = pytest.mark.parametrize("entry", registry.DESIGNS, ids=lambda e: e.short)
 
