@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +53,7 @@ def findings_of(file: Path, *, allow_outside: bool = False) -> list[Finding]:
     found: list[Finding] = []
     try:
         study = load_study(file, allow_outside=allow_outside)
-        found += _words(study)
+        found += [*_words(study), *_left_open(study)]
         source = open_source(study)
         rows = source.rows(study)
         found += findings(rows, study, column_roles(study))
@@ -77,6 +78,29 @@ def _words(study: Study) -> list[Finding]:
         Finding("L-WORDS", "warn", key, f"'{phrase}' is better written as: {use}", 1)
         for key, phrase, use in study_language(study)
     ]
+
+
+def _left_open(study: Study) -> list[Finding]:
+    from evaltoolkit.cli.scaffold import FILL_IN
+    from evaltoolkit.data import Finding
+
+    written = study.model_dump(mode="json")
+    return [
+        Finding("C-FILL-IN", "stop", key, f"still reads {FILL_IN}; write it, or remove the line", 1)
+        for key, text in _strings(written, "")
+        if FILL_IN in text
+    ]
+
+
+def _strings(thing: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(thing, str):
+        yield path, thing
+    elif isinstance(thing, dict):
+        for key, value in thing.items():
+            yield from _strings(value, f"{path}.{key}".removeprefix(".settings").lstrip("."))
+    elif isinstance(thing, list | tuple):
+        for i, value in enumerate(thing):
+            yield from _strings(value, f"{path}[{i}]")
 
 
 def column_roles(study: Study) -> dict[str, str]:

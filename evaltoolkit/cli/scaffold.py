@@ -18,6 +18,7 @@ _WORDS: Final = {
     "outcome": ("outcome", "recognized", "identified", "arrest", "referral", "contact", "score", "count", "rate"),
     "population": ("population", "youth", "pop"),
 }  # fmt: skip
+FILL_IN: Final = "FILL_IN"
 _ID: Final = re.compile(r"(^|_)(id|ssn|dob|name|phone|email|address)(_|$)", re.IGNORECASE)
 
 
@@ -52,7 +53,7 @@ def guess_roles(frame: pd.DataFrame) -> dict[str, str]:
                 break
     if "outcome" not in found:
         numbers = [c for c in map(str, frame.columns) if c not in found.values() and _fits(frame[c], "outcome")]
-        found["outcome"] = numbers[-1] if numbers else "FILL_IN"
+        found["outcome"] = numbers[-1] if numbers else FILL_IN
     return found
 
 
@@ -79,9 +80,9 @@ def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: p
     lines = [
         "version = 1",
         f"design = {_toml(kind)}",
-        'title = "FILL_IN: title of the evaluation"',
-        'question = "FILL_IN: the question that the evaluation answers"',
-        'program = "FILL_IN: the program, as it should read in a sentence"',
+        f'title = "{FILL_IN}: title of the evaluation"',
+        f'question = "{FILL_IN}: the question that the evaluation answers"',
+        f'program = "{FILL_IN}: the program, as it should read in a sentence"',
         "",
     ]
     for name, field in options.model_fields.items():
@@ -98,7 +99,7 @@ def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: p
         "",
         "[outcome]",
         f"column = {_toml(guesses['outcome'])}   # guessed",
-        'label = "FILL_IN: the outcome in words"',
+        f'label = "{FILL_IN}: the outcome in words"',
         'kind = "continuous"   # continuous | binary | count | rate | proportion',
         "# role: incidence | identification | justice-contact | service-access | wellbeing | knowledge | process",
         '# role = "wellbeing"',
@@ -118,7 +119,7 @@ def _option_line(name: str, field: Any, role: str, guesses: dict[str, str], fram
         numeric = [c for c in map(str, frame.columns) if c not in used and pd.api.types.is_numeric_dtype(frame[c])]
         return f"{name} = {_toml([c for c in numeric if not _ID.search(c)])}   # guessed: keep what was fixed before"
     if field.is_required():
-        return f'{name} = "FILL_IN"'
+        return f'{name} = "{FILL_IN}"'
     default = field.get_default(call_default_factory=True)
     plain = isinstance(default, str | int | float | bool)
     return f"# {name} = {_toml(default) if plain else '...'}"

@@ -134,6 +134,8 @@ def test_new_writes_a_design_that_loads(project: Path, call: Call) -> None:
     code, out, _ = call("check", design, "--json")
     assert code in {0, 2}
     assert "C-ROWS" in out
+    left = [f["looked_at"] for d in json.loads(out)["designs"] for f in d["findings"] if f["code"] == "C-FILL-IN"]
+    assert left == ["title", "question", "program", "outcome.label", "treated"]
     code, _, err = call("new", "fresh", "--data", "data/rows.csv", "--design", "toy")
     assert code == 2
     assert "not empty" in err
