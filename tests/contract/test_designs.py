@@ -21,7 +21,7 @@ from evaltoolkit import registry
 from evaltoolkit.cli.schema import design_file_schema
 from evaltoolkit.contract import study_record
 from evaltoolkit.data import FrameSource, open_source
-from evaltoolkit.errors import SetupError
+from evaltoolkit.errors import DisclosureError, SetupError
 from evaltoolkit.pipeline import evaluate, load_study
 from evaltoolkit.plots import draw
 from evaltoolkit.results import FigureData, Result, from_json, role_words, to_json
@@ -204,7 +204,11 @@ def test_hidden_numbers_are_in_no_output(path: Path) -> None:
     """With a threshold above every count of people, no count of people is left in any table, figure or flow step."""
     study = load_study(path)
     rules = study.disclosure.model_copy(update={"threshold": 10**9})
-    result = evaluate(study.model_copy(update={"disclosure": rules})).result
+    try:
+        result = evaluate(study.model_copy(update={"disclosure": rules})).result
+    except DisclosureError:
+        assert study.counts_people, "only an evaluation of people may have nothing left to show"
+        return
     for part in (*result.figures, *result.tables):
         for j, column in enumerate(part.columns):
             if column.kind == "people":

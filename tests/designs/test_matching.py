@@ -269,3 +269,12 @@ def test_an_unknown_key_gets_the_nearest_one(tmp_path: Any) -> None:
         text.replace("calipper = 0.2\n", "").replace('["age", { log = "age" }]', '["need", { log = "age" }]')
     )
     assert ev.evaluate(design).result.headline.estimate is not None
+
+
+def test_an_evaluation_of_very_few_people_is_refused() -> None:
+    """The degrees of freedom and the number of pairs would tell how many were served."""
+    frame = people()
+    few = pd.concat([frame[frame["served"] == 1].head(8), frame[frame["served"] == 0]])
+    with pytest.raises(errors.DisclosureError, match="fewer than 11 people"):
+        run(few, covariates=["need"])
+    assert run(few, covariates=["need"], rows="aggregates").result.headline.n_clusters == 8

@@ -20,6 +20,7 @@ def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
     """Return the effect and the other way to estimate it."""
     shown = [e for e in rows if e.kind in {"overall", "variant"}]
     factor, unit = display(fitted)
+    measure = f"Difference in {fitted.study.outcome.name}" + (f", {unit}," if unit else "")
     level = fitted.study.inference.level
     lead = shown[0]
     said = "; ".join(
@@ -31,7 +32,7 @@ def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
     return FigureData(
         key="effects", kind="forest", section="results",
         headline="The interval " + ("lies on one side of no change" if clear else "includes no change"),
-        subtitle=f"Effect on {fitted.study.outcome.name}, {unit}, with {level_text(level)} intervals",
+        subtitle=f"{measure} with {level_text(level)} intervals",
         alt=f"Effects with {level_text(level)} intervals. {said}.",
         columns=(
             Column(key="label", kind="text"), Column(key="estimate"), Column(key="low"), Column(key="high"),
@@ -44,19 +45,19 @@ def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
             )
             for e in shown
         ),
-        marks={"x_label": f"Difference, {unit}", "zero": 0, "zero_text": "no change", "level": level, "unit": unit},
+        marks={"x_label": measure.rstrip(","), "zero": 0, "zero_text": "no change", "level": level, "unit": unit},
         note=f"Errors: {fitted.main.inference}.",
     )  # fmt: skip
 
 
 def display(fitted: Fitted) -> tuple[float, str]:
-    """Return what effects are multiplied with for display, and their unit in words."""
+    """Return what effects are multiplied with for display, and their unit in words (none for a continuous outcome)."""
     outcome = fitted.study.outcome
     if outcome.kind in {"binary", "proportion"}:
         return 100.0, "percentage points"
     if outcome.kind == "rate":
         return 1.0, f"per {outcome.per:,.0f}"
-    return 1.0, f"in units of {outcome.name}" if outcome.kind == "continuous" else "per person"
+    return 1.0, "" if outcome.kind == "continuous" else "per person"
 
 
 def _times(value: float | None, factor: float) -> float | None:

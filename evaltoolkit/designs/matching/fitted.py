@@ -12,7 +12,7 @@ from evaltoolkit.designs.matching.estimators import Effect, Matched, Way, effect
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People, unit_word
 from evaltoolkit.designs.matching.score import Score, fit_logit
-from evaltoolkit.errors import TooFewClustersError
+from evaltoolkit.errors import DisclosureError, TooFewClustersError
 from evaltoolkit.kernels.balance import Balance, balance, is_binary, standard_deviations
 from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
@@ -72,6 +72,9 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
     given = people.distance
     score = fit_logit(people.covariates, people.treated, places) if given is None else Score(given)
     matched = match(people, score, options, study.inference.seed, where=study.place("caliper"))
+    cells = small_cells(study)
+    if study.counts_people:
+        _enough_to_show(people, matched, cells, where=study.place("disclosure", "threshold"))
     X = np.column_stack([score.probability, people.covariates.shown])
     denominator = standard_deviations(X[matched.focal])
     where = study.place("effect")
@@ -80,7 +83,6 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
         other = effect_of(people, matched, options, other_way, where=where)
     except TooFewClustersError:
         other = None
-    cells = small_cells(study)
     return Fitted(
         study=study,
         options=options,
@@ -95,6 +97,18 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
         cells=cells,
         small_outcome=study.counts_people and _small_outcome(study, people, matched, cells),
     )
+
+
+def _enough_to_show(people: People, matched: Matched, cells: SmallCells, *, where: str) -> None:
+    # Every number of the evaluation would rest on the small group: nothing could be shown.
+    used = matched.weights > 0
+    if any(cells.hides(int((group & used).sum())) for group in (people.treated, ~people.treated)):
+        raise DisclosureError(
+            f"one of the two matched groups has fewer than {cells.threshold} people",
+            expected=f"at least {cells.threshold} people in each group, so that nobody can be recognized",
+            todo="put sites or periods together, loosen caliper or exact, or state the agreement that allows less",
+            where=where,
+        )
 
 
 def basis_of(counts: list[int], cells: SmallCells) -> int:

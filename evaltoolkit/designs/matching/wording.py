@@ -64,7 +64,7 @@ def amount(fitted: Fitted, value: float | None, *, signed: bool = False) -> str:
     """Return an effect in display units, with the unit in words."""
     factor, unit = display(fitted)
     shown = number(None if value is None else factor * value, signed=signed)
-    return f"{shown} {unit}" if fitted.study.outcome.kind != "continuous" else shown
+    return f"{shown} {unit}".rstrip()
 
 
 def _range(fitted: Fitted, e: Estimate) -> str:
@@ -104,7 +104,7 @@ def _tile(fitted: Fitted, e: Estimate) -> Tile:
     return Tile(
         kicker=fitted.study.outcome.name,
         number=number(None if e.estimate is None else factor * e.estimate, signed=True),
-        meaning=f"{unit}, {direction} {served} than for similar {fitted.unit} without it",
+        meaning=f"{unit}, {direction} {served} than for similar {fitted.unit} without it".lstrip(", "),
         interval=f"{level_text(fitted.study.inference.level)} CI {_range(fitted, e)}",
     )
 
