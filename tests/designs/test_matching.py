@@ -212,7 +212,8 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "covariate infinite": (lambda: with_column(need=np.inf), {}, errors.ColumnTypeError, "infinite"),
     "covariate free text": (people, {"covariates": ["id"]}, errors.ColumnTypeError, "different texts"),
     "collinear": (
-        lambda: with_column(age2=people()["age"] * 2.0), {"covariates": ["age", "age2"]}, errors.CollinearityError, "age2",
+        lambda: with_column(age2=people()["age"] * 2.0), {"covariates": ["age", "age2"]},
+        errors.CollinearityError, "age2",
     ),
     "one covariate separates": (separated, {}, errors.SeparationError, "'need'"),
     "a level separates": (
@@ -237,7 +238,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     ),
     "too few pairs": (
         lambda: pd.concat([people().query("served == 1").head(6), people().query("served == 0").head(30)]),
-        {"covariates": ["age", "need"], "caliper": None, "ratio": 1}, errors.TooFewClustersError, "pairs",
+        {"covariates": ["age", "need"], "caliper": None, "rows": "aggregates"}, errors.TooFewClustersError, "pairs",
     ),
 }  # fmt: skip
 
@@ -277,4 +278,4 @@ def test_an_evaluation_of_very_few_people_is_refused() -> None:
     few = pd.concat([frame[frame["served"] == 1].head(8), frame[frame["served"] == 0]])
     with pytest.raises(errors.DisclosureError, match="fewer than 11 people"):
         run(few, covariates=["need"])
-    assert run(few, covariates=["need"], rows="aggregates").result.headline.n_clusters == 8
+    assert run(few, covariates=["need"], rows="aggregates", caliper=None).result.headline.n_clusters == 8
