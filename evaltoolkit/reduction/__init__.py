@@ -1,5 +1,6 @@
 """Reductions: from rows to what an estimator needs."""
 
+from evaltoolkit.reduction.panel import Panel, widen
 from evaltoolkit.reduction.sample import AnalysisSample
 
-__all__ = ["AnalysisSample"]
+__all__ = ["AnalysisSample", "Panel", "widen"]

@@ -1,0 +1,66 @@
+"""A balanced panel as arrays: one row per unit, one column per period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """n units observed in each of T periods.
+
+    Attributes
+    ----------
+    outcome
+        Shape (n, T).
+    start
+        First treated period, ``kernels.group_time.NEVER`` for none, shape (n,).
+    periods
+        Period codes, ascending, shape (T,).
+    covariates
+        Shape (n, T, p); p may be 0.
+    clusters
+        Codes 0 .. C - 1, shape (n,).
+    counts
+        Number of people or events behind each outcome, shape (n, T); None where the outcome counts none.
+    units
+        Names of the units, for the researcher's products only, shape (n,).
+    """
+
+    outcome: FloatArray
+    start: IntArray
+    periods: IntArray
+    covariates: FloatArray
+    clusters: IntArray
+    counts: FloatArray | None
+    units: NDArray[Any]
+
+    @property
+    def design(self) -> FloatArray:
+        """Intercept and covariates, shape (n, T, p + 1), or (n, 1, p + 1) where no covariate changes over time."""
+        steady = bool((self.covariates == self.covariates[:, :1, :]).all())
+        X = self.covariates[:, :1, :] if steady else self.covariates
+        return np.concatenate([np.ones((*X.shape[:2], 1)), X], axis=2)
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return int(self.clusters.max()) + 1
+
+
+def widen(unit: IntArray, period: IntArray, values: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Lay long values out by unit and period, shape (n, T); missing where there is no row.
+
+    >>> widen(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([5.0, 6, 7]), (2, 2)).tolist()
+    [[5.0, nan], [6.0, 7.0]]
+    """
+    wide = np.full(shape, np.nan)
+    wide[unit, period] = values
+    return wide
