@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from evaltoolkit.plots import palette as p
 from evaltoolkit.plots.axis import Scale, period_scale, value_scale
-from evaltoolkit.plots.endlabels import GAP_ROOM, gap_note
+from evaltoolkit.plots.endlabels import GAP_ROOM, cross, gap_note
 from evaltoolkit.plots.lettering import wrap
 from evaltoolkit.plots.sheet import EDGE, TICK_ROOM, Sheet, tick_width
 from evaltoolkit.plots.tidy import Tidy, finite
@@ -30,18 +30,26 @@ def paint(sheet: Sheet) -> None:
     phases, estimates = t.texts("phase"), t.numbers("estimate")
     columns = [t.numbers(key) for key in ("low", "high", "band_low", "band_high")]
     y = value_scale([*finite(estimates, *columns), 0.0])
-    hidden = sum(not math.isfinite(e) for e, phase in zip(estimates, phases, strict=True) if phase != "reference")
+    gaps = [
+        at
+        for at, e, phase in zip(t.numbers("x"), estimates, phases, strict=True)
+        if phase != "reference" and math.isnan(e) and math.isfinite(at)
+    ]
+    hidden = len(gaps)
     reading = _reading(t, phases)
     foot = TICK_ROOM + (0.2 if t.mark("x_label") else 0) + (GAP_ROOM if reading else 0) + (GAP_ROOM if hidden else 0)
     left = EDGE + 0.07 + tick_width(y) + 0.03
     box = (left, sheet.floor + foot, sheet.width - left - EDGE, _PLOT_HEIGHT)
     x = period_scale(t.numbers("x"), t.texts("label"), box[2], pad=0.04)
-    sheet.open(foot + _PLOT_HEIGHT + _BAND)
+    body = foot + _PLOT_HEIGHT + _BAND + sheet.measure(t.mark("y_label"))
+    sheet.open(body)
+    sheet.name_measure(t.mark("y_label"), sheet.floor + body)
     ax = sheet.axes(box, x, y)
     boundary = _tint(ax, t, x)
     sheet.grid(ax, y, box)
     ax.axhline(0, color=p.INK, lw=0.9, zorder=1.5)
     _points(ax, t, phases)
+    cross(ax, gaps)
     _headings(sheet, t, x, box, boundary)
     sheet.bottom(ax, x, box, t.mark("x_label"))
     if reading:

@@ -36,7 +36,7 @@ def end_of(ys: list[float]) -> float:
 def room_for(labels: list[EndLabel]) -> float:
     """Return the width in inches that the labels take, their distance from the lines included."""
     widths = [width_of(line, p.LABEL, "semibold") for label in labels for line in _lines(label, len(labels))]
-    return SPACE + max(widths, default=0.0) + EDGE
+    return SPACE + max(widths, default=0.0) + 2 * EDGE
 
 
 def write_labels(sheet: Sheet, labels: list[EndLabel], y: Scale, box: Box) -> None:
@@ -90,11 +90,21 @@ def start_room(starts: list[tuple[float, str]], x: Scale, box: Box) -> float:
     return 0.06 + rows * 0.16
 
 
+def cross(ax: Axes, xs: list[float], height: float = 0.03) -> None:
+    """Put a cross where a value is not shown; ``height`` is a share of the axes, from below."""
+    if xs:
+        ax.plot(
+            xs, [height] * len(xs), "x", ms=3.4, mec=p.MUTED, mew=0.9, zorder=6, clip_on=False,
+            transform=ax.get_xaxis_transform(),
+        )  # fmt: skip
+
+
 def gap_note(sheet: Sheet, hidden: int, bottom: float) -> None:
-    """Say below the axis that values are not shown."""
+    """Say below the axis what a cross stands for, and how many there are."""
     if hidden:
-        noun = "value is" if hidden == 1 else "values are"
-        sheet.text(EDGE, bottom, f"Gaps: {hidden} {noun} not shown or not available.", size=p.SMALL)
+        noun = "value" if hidden == 1 else "values"
+        sheet.marker(EDGE + 0.05, bottom, "x", "none", p.MUTED)
+        sheet.text(EDGE + 0.14, bottom, f"{hidden} {noun} not shown or not available.", size=p.SMALL)
 
 
 GAP_ROOM = 0.18

@@ -1,8 +1,8 @@
 """``forest``: estimates with their intervals, one row each, the numbers beside them.
 
 Columns: ``label`` text, optional ``detail`` text, ``estimate``, ``low``, ``high``, optional ``main``. Marks:
-``x_label``, ``zero`` (0, or 1 for ratios, which stand on a logarithmic axis), ``zero_text``, ``level``, ``unit``.
-Beyond forty rows the first forty are drawn, and the figure says so.
+``x_label``, ``zero`` (0, or 1 for ratios, which stand on a logarithmic axis), ``zero_text``, ``level``, ``unit``
+(short: "%", "points"). Beyond forty rows the first forty are drawn, and the figure says so.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST = 40
 _NAMES = 2.35
+_LONGEST_UNIT = 8
 _ONES = (0.001, 0.01, 0.1, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 10, 100, 1000)
 
 
@@ -72,7 +73,7 @@ def paint(sheet: Sheet) -> None:
 def _read(t: Tidy) -> list[_Row]:
     estimates, lows, highs = t.numbers("estimate"), t.numbers("low"), t.numbers("high")
     signed = t.mark_number("zero", 0.0) != 1
-    unit, level = t.mark("unit"), t.mark_number("level", 0.95)
+    unit, level = _unit(t.mark("unit")), t.mark_number("level", 0.95)
     out = []
     for label, detail, e, low, high, main in zip(
         t.texts("label"), t.texts("detail"), estimates, lows, highs, t.cells("main"), strict=True
@@ -89,6 +90,13 @@ def _read(t: Tidy) -> list[_Row]:
             )
         )  # fmt: skip
     return out
+
+
+def _unit(words: str) -> str:
+    """Return what follows a number: a sign at once, a short word after a space; the axis names a long unit."""
+    if len(words) > _LONGEST_UNIT:
+        return ""
+    return f"\N{NO-BREAK SPACE}{words}" if words[:1].isalpha() else words
 
 
 def _scale(t: Tidy) -> tuple[float, Scale]:
@@ -137,12 +145,12 @@ def _draw(sheet: Sheet, ax: Axes, rows: list[_Row], box: tuple[float, float, flo
             ax.axhspan(at - row.height, at, color=p.TINT_PROGRAM, lw=0, zorder=-1)
         ax.plot([low, high], [middle, middle], color=light, lw=5.0, solid_capstyle="butt", zorder=2)
         marker, fill, edge = ("D", "white", dark) if unclear else ("o", dark, "white")
-        ax.plot([e], [middle], marker, ms=5.4, mfc=fill, mec=edge, mew=1.1, zorder=3)
-        _words(sheet, row, box, box[1] + middle)
+        ax.plot([e], [middle], marker, ms=5.6 if unclear else 6.6, mfc=fill, mec=edge, mew=1.2, zorder=3)
+        _words(sheet, row, box, box[1] + middle, color=p.MUTED if unclear or not row.range else p.PROGRAM)
         at -= row.height
 
 
-def _words(sheet: Sheet, row: _Row, box: tuple[float, float, float, float], middle: float) -> None:
+def _words(sheet: Sheet, row: _Row, box: tuple[float, float, float, float], middle: float, *, color: str) -> None:
     block = height_of(len(row.label), p.LABEL) + height_of(len(row.detail), p.SMALL)
     top = middle + block / 2
     sheet.block(EDGE, top, row.label, size=p.LABEL, color=p.INK, weight="semibold")
@@ -150,7 +158,7 @@ def _words(sheet: Sheet, row: _Row, box: tuple[float, float, float, float], midd
     right = box[0] + box[2] + 0.16
     rows = [row.value, row.range] if row.range else [row.value]
     top = middle + (height_of(1, p.LABEL) + (height_of(1, p.SMALL) if row.range else 0)) / 2
-    sheet.block(right, top, rows[:1], size=p.LABEL, color=p.PROGRAM if row.range else p.MUTED, weight="semibold")
+    sheet.block(right, top, rows[:1], size=p.LABEL, color=color, weight="semibold")
     sheet.block(right, top - height_of(1, p.LABEL), rows[1:], size=p.SMALL)
 
 

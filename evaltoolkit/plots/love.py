@@ -71,10 +71,20 @@ def _rows(
         for i, line in enumerate(lines):
             place = box[1] + middle + height_of(len(lines), p.TICK) / 2 - height_of(1, p.TICK) * (i + 0.5)
             sheet.text(box[0] - 0.09, place, line, color=p.TEXT, across="right")
+        _missing(sheet, t, (before, after), (box[0] + 0.05, box[1] + middle))
         ax.plot([before, after], [middle, middle], color=p.GREY_LIGHT, lw=1.4, zorder=2)
         ax.plot([before], [middle], "D", ms=4.6, mfc="white", mec=p.COMPARISON, mew=1.3, zorder=3)
         ax.plot([after], [middle], "o", ms=5.2, mfc=p.PROGRAM, mec="white", mew=0.7, zorder=4)
         at -= height
+
+
+def _missing(sheet: Sheet, t: Tidy, pair: tuple[float, float], place: tuple[float, float]) -> None:
+    """Say in the row itself which of its values are not shown."""
+    names = (t.mark("before_text", "before"), t.mark("after_text", "after"))
+    gone = [name for name, value in zip(names, pair, strict=True) if not math.isfinite(value)]
+    if gone:
+        words = "not shown" if len(gone) == 2 else f"{gone[0]}: not shown"
+        sheet.text(*place, "".join(wrap(words, 1.6, p.SMALL, lines=1)), size=p.SMALL)
 
 
 def _key(sheet: Sheet, t: Tidy, box: tuple[float, float, float, float], threshold: float) -> None:
@@ -89,18 +99,6 @@ def _key(sheet: Sheet, t: Tidy, box: tuple[float, float, float, float], threshol
     )
     for words, marker, fill, color in entries:
         line = "".join(wrap(words, room, p.TICK, weight="semibold", lines=1))
-        _marker(sheet, at, level, (marker, fill, color))
+        sheet.marker(at, level, marker, fill, color)
         sheet.text(at + 0.1, level, line, color=color, weight="semibold")
         at += 0.1 + width_of(line, p.TICK, "semibold") + 0.25
-
-
-def _marker(sheet: Sheet, x: float, y: float, look: tuple[str, str, str]) -> None:
-    from matplotlib.lines import Line2D
-
-    marker, fill, color = look
-    sheet.canvas.add_artist(
-        Line2D(
-            [x / sheet.width], [y / sheet.height], marker=marker, ms=4.6, mfc=fill, mec=color, mew=1.2, ls="",
-            transform=sheet.canvas.transFigure,
-        )
-    )  # fmt: skip

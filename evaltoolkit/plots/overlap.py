@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evaltoolkit.plots import palette as p
 from evaltoolkit.plots.axis import Scale, limits, round_ticks, tick_labels
-from evaltoolkit.plots.endlabels import GAP_ROOM, EndLabel, gap_note, room_for, write_labels
+from evaltoolkit.plots.endlabels import GAP_ROOM, EndLabel, cross, gap_note, room_for, write_labels
 from evaltoolkit.plots.lettering import wrap
 from evaltoolkit.plots.sheet import EDGE, TICK_ROOM, Sheet
 from evaltoolkit.plots.tidy import Tidy, finite
@@ -72,4 +72,7 @@ def _bars(ax: Axes, t: Tidy) -> None:
                 low + gap, -comparison, high - low - 2 * gap, align="edge", facecolor="white", edgecolor=p.COMPARISON,
                 hatch="/////", lw=0.7, zorder=2,
             )  # fmt: skip
+    for key, height in (("program", 0.55), ("comparison", 0.45)):
+        edges = zip(t.numbers("low"), t.numbers("high"), t.numbers(key), strict=True)
+        cross(ax, [(low + high) / 2 for low, high, v in edges if math.isnan(v) and math.isfinite(low + high)], height)
     ax.axhline(0, color=p.INK, lw=1.2, zorder=3)

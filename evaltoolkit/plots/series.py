@@ -15,6 +15,7 @@ from evaltoolkit.plots.axis import Scale, limits, period_scale, round_ticks, tic
 from evaltoolkit.plots.endlabels import (
     GAP_ROOM,
     EndLabel,
+    cross,
     draw_starts,
     end_of,
     gap_note,
@@ -43,11 +44,14 @@ def paint(sheet: Sheet) -> None:
     box = (left, sheet.floor + foot, sheet.width - left - room_for(labels), _PLOT_HEIGHT)
     x = period_scale(t.numbers("x"), t.texts("label"), box[2])
     starts = t.mark_places("interruptions")
-    sheet.open(foot + _PLOT_HEIGHT + start_room(starts, x, box))
+    body = foot + _PLOT_HEIGHT + start_room(starts, x, box) + sheet.measure(t.mark("y_label"))
+    sheet.open(body)
+    sheet.name_measure(t.mark("y_label"), sheet.floor + body)
     ax = sheet.axes(box, x, y)
     sheet.grid(ax, y, box)
     draw_starts(sheet, ax, starts, x, box)
     _draw(ax, t, [at for at, _ in starts])
+    cross(ax, [at for at, v in zip(t.numbers("x"), t.numbers("observed"), strict=True) if math.isnan(v)])
     sheet.bottom(ax, x, box)
     gap_note(sheet, hidden, sheet.floor + 0.08)
     if values:

@@ -71,6 +71,27 @@ class Sheet:
                 x, top - height_of(1, size) * (i + 0.5), line, size=size, color=color, weight=weight, across=across
             )
 
+    def marker(self, x: float, y: float, shape: str, fill: str, color: str) -> None:
+        """Draw one mark at a place in inches, for a key."""
+        from matplotlib.lines import Line2D
+
+        size = 3.4 if shape == "x" else 4.6
+        self.canvas.add_artist(
+            Line2D(
+                [x / self.width], [y / self.height], marker=shape, ms=size, mfc=fill, mec=color, mew=1.2, ls="",
+                transform=self.canvas.transFigure,
+            )
+        )  # fmt: skip
+
+    def measure(self, name: str) -> float:
+        """Return the height in inches that the name of the measure needs: none where the sub-line gives it already."""
+        return 0.0 if not name or name.casefold() in self.figure.subtitle.casefold() else 0.2
+
+    def name_measure(self, name: str, top: float) -> None:
+        """Write the name of the measure above the numbers of the axis."""
+        if self.measure(name):
+            self.text(EDGE, top - 0.09, wrap(name, self.width - 2 * EDGE, p.SMALL, lines=1)[0], size=p.SMALL)
+
     def axes(self, box: tuple[float, float, float, float], x: Scale, y: Scale) -> Axes:
         """Return an empty axes in a box (left, bottom, width, height in inches) without frame, ticks or labels."""
         left, bottom, width, height = box

@@ -88,9 +88,11 @@ def finite(*columns: Sequence[float]) -> list[float]:
 def decimals(estimate: float | None, low: float | None, high: float | None) -> int:
     """Return the decimals that show an estimate and the width of its interval to about two digits.
 
-    >>> decimals(0.95, 0.78, 1.13), decimals(7.1, -3.2, 17.4), decimals(1794.3, 480.0, 3109.0)
-    (2, 1, 0)
+    >>> decimals(0.95, 0.78, 1.13), decimals(7.1, -3.2, 17.4), decimals(0.0001, -0.4, 0.4)
+    (2, 1, 2)
     """
     known = [v for v in (estimate, low, high) if v is not None and math.isfinite(v)]
     span = abs(high - low) if low is not None and high is not None and len(known) == 3 else None
-    return max(digits_for(estimate), digits_for(span)) if span else digits_for(*known)
+    if not span or estimate is None:
+        return digits_for(*known)
+    return max(digits_for(estimate) if abs(estimate) >= 0.2 * span else 0, digits_for(span))

@@ -15,6 +15,7 @@ from evaltoolkit.plots.axis import period_scale, value_scale
 from evaltoolkit.plots.endlabels import (
     GAP_ROOM,
     EndLabel,
+    cross,
     draw_starts,
     end_of,
     gap_note,
@@ -50,17 +51,26 @@ def paint(sheet: Sheet) -> None:
     box = (left, sheet.floor + foot, sheet.width - left - room_for(labels), _PLOT_HEIGHT)
     x = period_scale(t.numbers("x"), t.texts("label"), box[2])
     starts = t.mark_places("starts")
-    sheet.open(foot + _PLOT_HEIGHT + start_room(starts, x, box))
+    body = foot + _PLOT_HEIGHT + start_room(starts, x, box) + sheet.measure(t.mark("y_label"))
+    sheet.open(body)
+    sheet.name_measure(t.mark("y_label"), sheet.floor + body)
     ax = sheet.axes(box, x, y)
     sheet.grid(ax, y, box)
     draw_starts(sheet, ax, starts, x, box)
     _draw(ax, program, comparison)
+    cross(ax, _gaps(t))
     sheet.bottom(ax, x, box)
     gap_note(sheet, hidden, sheet.floor + 0.08)
     if finite(t.numbers("value")):
         write_labels(sheet, labels, y, box)
     else:
         sheet.nothing(box)
+
+
+def _gaps(t: Tidy) -> list[float]:
+    return sorted(
+        {x for x, v in zip(t.numbers("x"), t.numbers("value"), strict=True) if math.isnan(v) and math.isfinite(x)}
+    )
 
 
 def _lines(t: Tidy, role: str) -> list[Line]:

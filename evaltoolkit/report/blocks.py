@@ -78,7 +78,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """A table as text: heads, rows, how columns are set and how wide they are relative to one another."""
+    """A table as text: heads, rows, how columns are set, how wide they are, the size of text."""
 
     title: str
     subtitle: str
@@ -87,6 +87,7 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     align: tuple[Align, ...]
     weights: tuple[float, ...]
+    size: float
     main_rows: tuple[int, ...] = ()
     kind: Literal["grid"] = "grid"
 

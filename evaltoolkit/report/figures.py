@@ -55,15 +55,13 @@ _FOREST = (
 def sensitivity_figure(result: Result) -> FigureData | None:
     """Return the main result beside the other analyses of the same quantity."""
     others = [e for e in result.estimates if _other_analysis(e, result.headline)]
-    if not others or result.headline.estimate is None:
+    if not others or result.headline.estimate is None or _drawn_already(others, result):
         return None
-    named = [("Main analysis", result.headline), *((e.term.replace("_", " "), e) for e in others)]
-    agree = sum(e.estimate is not None and (e.estimate > 0) == (result.headline.estimate > 0) for e in others)
-    points = "points" if len(others) == 1 else "point"
+    named = [("Main analysis", result.headline), *((_analysis(e, result.headline), e) for e in others)]
     return FigureData(
         key="other_analyses",
         kind="forest",
-        headline=f"{agree} of {plural(len(others), 'other analysis', 'other analyses')} {points} the same way",
+        headline=agreement(result),
         subtitle=f"{result.headline.outcome}: estimate with its {level_text(level_of(result))} confidence interval. "
         "Hollow: the interval includes no change.",
         alt=_alt("Estimates", named),
@@ -81,6 +79,33 @@ def sensitivity_figure(result: Result) -> FigureData | None:
         ),
         marks={"zero": 0, "zero_text": "no change", "level": level_of(result)},
     )
+
+
+def _analysis(e: Estimate, headline: Estimate) -> str:
+    return e.estimator if e.estimator and e.term == headline.term else e.term.replace("_", " ")
+
+
+def _drawn_already(others: Sequence[Estimate], result: Result) -> bool:
+    """Return whether a forest of the design shows the same numbers."""
+    wanted = {(e.estimate, e.conf_low, e.conf_high) for e in others}
+    drawn = {
+        tuple(row[[c.key for c in f.columns].index(key)] for key in ("estimate", "low", "high"))
+        for f in result.figures
+        if f.kind == "forest"
+        for row in f.rows
+    }
+    return wanted <= drawn
+
+
+def agreement(result: Result) -> str:
+    """Return how many other analyses point the same way, as a sentence without a stop; empty where there are none."""
+    others = [e for e in result.estimates if _other_analysis(e, result.headline)]
+    if not others or result.headline.estimate is None:
+        return ""
+    agree = sum(e.estimate is not None and (e.estimate > 0) == (result.headline.estimate > 0) for e in others)
+    if len(others) == 1:
+        return f"The other analysis points {'the same way' if agree else 'the other way'}"
+    return f"{agree} of {len(others)} other analyses point the same way"
 
 
 def _other_analysis(e: Estimate, headline: Estimate) -> bool:

@@ -59,16 +59,17 @@ def notice(result: Result) -> str:
 
 
 def facts(result: Result) -> tuple[Fact, ...]:
-    """Return the four facts of the title block."""
+    """Return the facts of the title block, those that are known."""
     version = result.provenance.versions.get("evaltoolkit", "")
     made = [day_text(result), f"evaltoolkit {version}" if version else ""]
     found = (
-        ("Prepared for", text_of(result.study, "report", "prepared_for") or "Program staff and partners"),
-        ("Study period", result.statements.study_period or "Not stated"),
+        ("Prepared for", text_of(result.study, "report", "prepared_for")),
+        ("Prepared by", text_of(result.study, "report", "prepared_by")),
+        ("Study period", result.statements.study_period),
         ("Design", result.statements.design_name),
-        ("Report", " · ".join(part for part in made if part) or "Undated"),
+        ("Report", " · ".join(part for part in made if part)),
     )
-    return tuple(Fact(label=label, value=value) for label, value in found)
+    return tuple(Fact(label=label, value=value) for label, value in found if value)
 
 
 def day_text(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -17,7 +18,7 @@ from evaltoolkit.report.blocks import (
     Sources,
     Subheading,
 )
-from evaltoolkit.report.figures import flow_figure, picture, sensitivity_figure
+from evaltoolkit.report.figures import agreement, flow_figure, picture, sensitivity_figure
 from evaltoolkit.report.record import level_of, text_of
 from evaltoolkit.report.tables import grid, table
 from evaltoolkit.results import Diagnostic, Estimate, Result, interval, level_text, number, p_value, plural
@@ -40,7 +41,7 @@ _MOST_LISTED = 40
 def sections(result: Result, *, shown: str) -> tuple[Section, ...]:
     """Return the sections; ``shown`` is the key of the figure that stands on page 1 already."""
     made = (
-        _section("At a glance", _glance(result, shown), new_page=True),
+        _section("At a glance", _glance(result, shown)),
         _section("What was found, and how we know", _design(result, shown), new_page=True),
         _section("Checks on the design", _checks(result, shown)),
         _section("How fragile is it?", _fragility(result)),
@@ -84,8 +85,17 @@ def _effects(result: Result) -> Grid:
         rows=[_effect_row(e) for e in rows],
         align=["left", "left", "right", "right", "right", "left"],
         main_rows=[0],
-        note=f"{result.statements.design_name}. {result.estimand.symbol}: {result.estimand.words}.",
+        note=_how_estimated(result),
     )
+
+
+def _how_estimated(result: Result) -> str:
+    h = result.headline
+    said = [f"{result.statements.design_name}.", f"{result.estimand.symbol}: {result.estimand.words.rstrip('.')}."]
+    said += [f"Estimator: {h.estimator}."] if h.estimator else []
+    error = f", standard error {number(h.std_error)}" if h.std_error is not None else ""
+    said += [f"Inference: {h.inference}{error}."] if h.inference else []
+    return " ".join(said)
 
 
 def _main(e: Estimate, result: Result) -> bool:
@@ -113,7 +123,7 @@ def _evaluated(result: Result) -> Grid:
     rows += [[name, text_of(study, "context", key)] for key, name in _CONTEXT]
     rows += [["Period", result.statements.study_period], ["Outcome", result.headline.outcome]]
     return grid(
-        title="What was evaluated", heads=["", "As stated by the evaluator"], rows=[row for row in rows if row[1]]
+        title="What was evaluated", heads=["Part", "As stated by the evaluator"], rows=[row for row in rows if row[1]]
     )
 
 
@@ -131,18 +141,32 @@ def _verdicts(title: str, subtitle: str, checks: Sequence[Diagnostic]) -> Grid |
 
 def _numbers(d: Diagnostic) -> str:
     parts = []
-    if d.statistic and d.value is not None and number(d.value) not in d.text:
-        parts.append(f"{d.statistic} {number(d.value)}")
+    if d.statistic and d.value is not None and not _said(d.value, d.text):
+        on = f" on {d.df:g} df" if d.df is not None else ""
+        parts.append(f"{d.statistic.replace('|', '')} {number(d.value)}{on}")
     if d.p_value is not None and p_value(d.p_value) not in d.text:
         parts.append(f"p {p_value(d.p_value)}")
+    if d.threshold is not None and not _said(d.threshold, d.text):
+        parts.append(f"threshold {d.threshold:g}")
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _said(value: float, text: str) -> bool:
+    """Return whether a text gives a number already, to any number of decimals or as a percentage."""
+    forms = {number(scale * value, digits) for digits in range(5) for scale in (1, 100)}
+    return any(re.search(rf"(?<![\d.]){re.escape(form)}(?![\d])", text) for form in forms)
 
 
 def _tally(checks: Sequence[Diagnostic]) -> str:
     verdicts = [d.verdict for d in checks]
-    counted = [f"{verdicts.count('pass')} passed", f"{verdicts.count('caution')} call for caution"]
-    counted += [f"{verdicts.count('fail')} failed"] if "fail" in verdicts else []
-    return f"{plural(len(checks), 'check')}: {', '.join(counted)}."
+    passed, doubtful, failed = (verdicts.count(word) for word in ("pass", "caution", "fail"))
+    counted = [
+        f"{passed} passed" if passed else "",
+        plural(doubtful, "calls", "call") + " for caution" if doubtful else "",
+        f"{failed} failed" if failed else "",
+    ]
+    said = ", ".join(part for part in counted if part)
+    return f"{plural(len(checks), 'check')}: {said}." if said else ""
 
 
 def _design(result: Result, shown: str) -> list[Block | None]:
@@ -168,11 +192,13 @@ def _checks(result: Result, shown: str) -> list[Block | None]:
 def _fragility(result: Result) -> list[Block | None]:
     figure = sensitivity_figure(result)
     checks = _verdicts("What would change the conclusion?", "Sensitivity analyses", result.sensitivity)
-    if figure is None and checks is None:
+    said = agreement(result)
+    if not said and checks is None:
         return []
     prose = (
         "A finding that depends on one way of calculating is weak. Here the same question is answered in other ways, "
         "and we ask how wrong an assumption would have to be before the conclusion changed.",
+        *((f"{said}, as an earlier figure shows.",) if said and figure is None else ()),
     )
     return [Paragraphs(texts=prose), picture(figure, result) if figure else None, checks]
 
@@ -203,23 +229,38 @@ def _safeguards(result: Result) -> list[Block]:
     if not log.hidden:
         return [Paragraphs(texts=(*texts, "In this report no number had to be hidden."))]
     own = sum(h.why == "primary" for h in log.hidden)
+    linked = len(log.hidden) - own
     texts.append(
-        f"{plural(len(log.hidden), 'number')} hidden: by own size {own}, and {len(log.hidden) - own} from which "
-        "a hidden number could have been computed."
+        f"{plural(len(log.hidden), 'number is', 'numbers are')} hidden: {own} for small size"
+        + (f", and {linked} from which a hidden number could have been computed." if linked else ".")
     )
     places: dict[str, list[str]] = {}
     for h in log.hidden:
         places.setdefault("/".join(h.path.split("/")[:2]), []).append(h.why)
-    rows = [[place, str(why.count("primary")), str(len(why) - why.count("primary"))] for place, why in places.items()]
+    names = _names(result)
+    rows = [
+        [names.get(place, place.split("/")[0].capitalize()), place, str(why.count("primary")),
+         str(len(why) - why.count("primary"))]
+        for place, why in places.items()
+    ]  # fmt: skip
     listed = grid(
         title="What was hidden",
         subtitle="Where, and why",
-        heads=["Place in result.json", "By its own size", "To protect another"],
+        heads=["Where", "Place in result.json", "For its size", "To protect another"],
         rows=rows[:_MOST_LISTED],
-        align=["left", "right", "right"],
+        align=["left", "left", "right", "right"],
         note=f"{len(rows) - _MOST_LISTED} more places are listed in result.json." if len(rows) > _MOST_LISTED else "",
     )
     return [Paragraphs(texts=tuple(texts)), listed]
+
+
+def _names(result: Result) -> dict[str, str]:
+    """Return what a reader knows the places of result.json as."""
+    named = {f"tables/{t.key}": f"Table: {t.title}" for t in result.tables}
+    named |= {f"figures/{f.key}": f"Figure: {f.headline}" for f in result.figures}
+    named |= {f"flow/{i}": f"Flow: {step.label}" for i, step in enumerate(result.flow)}
+    named |= {f"estimates/{i}": f"Estimate: {e.outcome}, {e.term}" for i, e in enumerate(result.estimates)}
+    return named | {"headline": "The main result"}
 
 
 def _methods(result: Result) -> list[Block | None]:
@@ -253,5 +294,5 @@ def _provenance(result: Result) -> list[Block | None]:
              "The sealed result stands inside this PDF as the attachment result.json.",)  # fmt: skip
     return [
         Paragraphs(texts=prose),
-        grid(title="Data, design and software", heads=["", ""], rows=[row for row in rows if row[1]]),
+        grid(title="Data, design and software", heads=["Item", "Value"], rows=[row for row in rows if row[1]]),
     ]

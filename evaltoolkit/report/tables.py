@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
-from evaltoolkit.plots.lettering import width_of
 from evaltoolkit.report.blocks import Align, Grid
+from evaltoolkit.report.widths import layout
 from evaltoolkit.results import Column, DisclosureLog, TableData, number, p_value
 from evaltoolkit.results.numbers import digits_for
 from evaltoolkit.results.types import Cell
 
 HIDDEN = "hidden"
-_SIZE = 8.8
-_WIDEST = 2.6
-_PAGE = 6.62
 _NUMERIC = re.compile(r"[<>≤≥]? ?[+−-]?[\d.,]+%?( (to|of) [+−-]?[\d.,]+%?)?")
 
 
@@ -29,7 +27,8 @@ def table(data: TableData, log: DisclosureLog) -> Grid:
         for column, cells in ((c, [row[j] for row in data.rows]) for j, c in enumerate(data.columns))
     ]
     any_hidden = any(text == HIDDEN for column in columns for text in column)
-    note = " ".join(part for part in (data.note, "Hidden: see the safeguards." if any_hidden else "") if part)
+    why = f"Hidden: the number rests on fewer than {log.threshold} people, or would reveal one that does."
+    note = " ".join(part for part in (data.note, why if any_hidden else "") if part)
     return grid(
         title=data.title,
         subtitle=data.subtitle,
@@ -47,7 +46,8 @@ def grid(
     subtitle: str = "", note: str = "", main_rows: Sequence[int] = (),
 ) -> Grid:  # fmt: skip
     """Return a table of texts with column widths that follow from its content."""
-    sides: tuple[Align, ...] = tuple(align) if align else ("left",) * len(heads)
+    sides: tuple[Align, ...] = tuple(align) if align else tuple("left" for _ in heads)
+    made = layout(heads, [[row[j] for row in rows] for j in range(len(heads))], sides)
     return Grid(
         title=title,
         subtitle=subtitle,
@@ -55,29 +55,10 @@ def grid(
         heads=tuple(heads),
         rows=tuple(tuple(row) for row in rows),
         align=sides,
-        weights=_widths(heads, [[row[j] for row in rows] for j in range(len(heads))], sides),
+        weights=made.widths,
+        size=made.size,
         main_rows=tuple(main_rows),
     )
-
-
-def _widths(heads: Sequence[str], columns: Sequence[Sequence[str]], align: Sequence[Align]) -> tuple[float, ...]:
-    """Return widths in inches: columns of numbers get what they need, columns of words share the rest."""
-    needs = [_need(head, texts) for head, texts in zip(heads, columns, strict=True)]
-    numbers = sum(need for need, side in zip(needs, align, strict=True) if side == "right")
-    words = sum(need for need, side in zip(needs, align, strict=True) if side == "left")
-    room = _PAGE - numbers
-    if not words or room < 0.25 * _PAGE:
-        return tuple(round(need, 3) for need in needs)
-    return tuple(
-        round(need if side == "right" else room * need / words, 3) for need, side in zip(needs, align, strict=True)
-    )
-
-
-def _need(head: str, texts: Sequence[str]) -> float:
-    words = [width_of(word[:40], _SIZE, "semibold") for text in (head, *texts) for word in text[:400].split()]
-    longest_word = min(max(words, default=0.3), 1.4)
-    longest = max((width_of(text[:120], _SIZE, "semibold") for text in texts), default=0.3)
-    return 0.2 + max(longest_word, min(longest, _WIDEST), min(width_of(head[:120], _SIZE, "semibold"), 1.0))
 
 
 def _intervals(texts: Sequence[str]) -> bool:
@@ -92,14 +73,30 @@ def _texts(column: Column, cells: Sequence[Cell]) -> list[str]:
 
 
 def _shared_digits(column: Column, cells: Sequence[Cell]) -> int | None:
+    """Return the decimals of a column whose numbers are of one scale; None where each needs its own."""
     if column.kind in {"people", "count"}:
         return 0
     sizes = [abs(float(c)) for c in cells if isinstance(c, int | float) and not isinstance(c, bool) and c != 0]
-    if not sizes or max(sizes) > 1000 * min(sizes):
+    if not sizes:
         return None
+    small, large = min(sizes), max(sizes)
     if all(size == int(size) for size in sizes):
         return 0
-    return digits_for(*sizes)
+    if large > 1000 * small or (large >= 20 and small < 1):
+        return None
+    return max(min(digits_for(small), digits_for(large) + 2), 1 if large < 100 else 0)
+
+
+def _own_digits(value: float) -> int:
+    """Return decimals for a number among others of another scale: about three digits, two for a very small one.
+
+    >>> [_own_digits(v) for v in (0.16, 27.4, 2532.0, 0.00071)]
+    [2, 1, 0, 5]
+    """
+    size = abs(value)
+    if size == 0 or size >= 0.01:
+        return 2 if size < 10 else 1 if size < 100 else 0
+    return min(8, 1 - math.floor(math.log10(size)))
 
 
 def _text(column: Column, cell: Cell, digits: int | None) -> str:
@@ -113,4 +110,4 @@ def _text(column: Column, cell: Cell, digits: int | None) -> str:
         return p_value(float(cell))
     if column.kind == "share":
         return number(100 * float(cell), column.digits if column.digits is not None else 1, signed=column.signed) + "%"
-    return number(float(cell), digits, signed=column.signed)
+    return number(float(cell), _own_digits(float(cell)) if digits is None else digits, signed=column.signed)

@@ -44,8 +44,9 @@ def render(model: ReportModel) -> Rendered:
     """
     shown, coverage = displayable(dataclasses.replace(model, attachment=""))
     payload = _payload(shown) | {"attachment": model.attachment.encode("utf-8", "backslashreplace").decode()}
-    pdf = _compiled(json.dumps(payload, ensure_ascii=False), _timestamp(model.date), system_fonts=coverage.system_fonts)
-    return Rendered(pdf, coverage.warnings)
+    text = json.dumps(payload, ensure_ascii=False)
+    pdf, said = _compiled(text, _timestamp(model.date), system_fonts=coverage.system_fonts)
+    return Rendered(pdf, (*coverage.warnings, *said))
 
 
 def _timestamp(date: str) -> int:
@@ -55,11 +56,11 @@ def _timestamp(date: str) -> int:
     return max(_EPOCH, int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp()))
 
 
-def _compiled(model: str, timestamp: int, *, system_fonts: bool) -> bytes:
+def _compiled(model: str, timestamp: int, *, system_fonts: bool) -> tuple[bytes, tuple[str, ...]]:
     import typst
 
     try:
-        written: bytes = typst.compile(
+        written, said = typst.compile_with_warnings(
             str(_HERE / "report.typ"),
             root=str(_HERE),
             font_paths=[str(_HERE / "fonts")],
@@ -75,7 +76,7 @@ def _compiled(model: str, timestamp: int, *, system_fonts: bool) -> bytes:
             expected=f"typst 0.15 and the fonts in {_HERE / 'fonts'}",
             todo="run 'evaltoolkit doctor'; write the JSON format until it is solved",
         ) from error
-    return written
+    return written, tuple(f"E-RPT-LAYOUT: {warning.message}" for warning in said)
 
 
 def _payload(value: Any) -> Any:

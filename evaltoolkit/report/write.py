@@ -237,7 +237,7 @@ def _said_clearly(place: Path) -> Iterator[None]:
 
 
 _REASONS: Final = {
-    errno.ENOSPC: ("the disk is full", "enough room for the report (about 2 MB)", "free some room, or choose another place"),
+    errno.ENOSPC: ("the disk is full", "room for the report (about 2 MB)", "free some room, or choose another place"),
     errno.EDQUOT: ("the disk quota is used up", "enough room for the report (about 2 MB)", "free some room"),
     errno.EROFS: ("the place is read-only", "a folder that can be written", "choose another place"),
     errno.EACCES: ("writing is not permitted", "a folder that can be written", "choose another place"),

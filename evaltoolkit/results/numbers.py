@@ -36,12 +36,13 @@ def number(value: float | None, digits: int | None = None, *, signed: bool = Fal
 
 
 def interval(low: float | None, high: float | None, digits: int | None = None) -> str:
-    """Return "low to high".
+    """Return "low to high", with decimals that show how wide it is to about two digits.
 
-    >>> interval(-9.0, -5.2, 1)
-    '−9.0 to −5.2'
+    >>> interval(-9.0, -5.2, 1), interval(-12.4, -4.8)
+    ('−9.0 to −5.2', '−12.4 to −4.8')
     """
-    places = digits_for(low, high) if digits is None else digits
+    width = None if low is None or high is None else high - low
+    places = max(digits_for(low, high), digits_for(width) if width else 0) if digits is None else digits
     return f"{number(low, places)} to {number(high, places)}"
 
 
