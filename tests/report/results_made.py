@@ -153,8 +153,18 @@ COHORTS = TableData(
 
 FLOW = (
     FlowStep(label="Rows in the registry", n=1650, unit="county quarters"),
-    FlowStep(label="In the study period", n=1630, unit="county quarters", excluded=20, reason="before 2016 or after 2022"),
-    FlowStep(label="Complete", n=1624, unit="county quarters", excluded=6, reason="reported late", treated=1008, comparison=616),
+    FlowStep(
+        label="In the study period", n=1630, unit="county quarters", excluded=20, reason="before 2016 or after 2022"
+    ),
+    FlowStep(
+        label="Complete",
+        n=1624,
+        unit="county quarters",
+        excluded=6,
+        reason="reported late",
+        treated=1008,
+        comparison=616,
+    ),
 )
 
 
