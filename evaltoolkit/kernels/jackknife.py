@@ -98,9 +98,7 @@ def deleted_means(outcome: FloatArray, start: IntArray, clusters: IntArray) -> t
     return means, left, starts
 
 
-def _from_sums(
-    outcome: FloatArray, start: IntArray, periods: IntArray, rule: Rule, clusters: IntArray
-) -> FloatArray:
+def _from_sums(outcome: FloatArray, start: IntArray, periods: IntArray, rule: Rule, clusters: IntArray) -> FloatArray:
     # Means of deviations from each period's mean: differences are the same, and large levels lose no digits.
     means, left, starts = deleted_means(outcome - outcome.mean(axis=0), start, clusters)
     every = cells(start, periods, rule)

@@ -1,0 +1,172 @@
+"""Assumptions, methods, limits and references of a difference-in-differences study."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.did.display import compared_with
+from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
+from evaltoolkit.designs.did.inference import words
+from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
+
+
+def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
+    """Return what has to be true, and how it was looked at."""
+    verdicts = {check.name: check.verdict.replace("-", " ") for check in checks}
+    among = f", among those alike in {', '.join(fitted.data.covariate_names)}" if fitted.data.covariate_names else ""
+    return (
+        Assumption(
+            name="Parallel paths",
+            text=f"Without the program, {fitted.unit} that started it would have changed as {compared_with(fitted)} "
+            f"did{among}.",
+            checked=f"Periods before the start: {verdicts['pre-trends']}. Later periods cannot be checked.",
+        ),
+        Assumption(
+            name="No early change",
+            text="Nothing changed because of the program before it started"
+            + (f" (beyond {fitted.options.anticipation} periods)." if fitted.options.anticipation else "."),
+            checked=f"Just before the start: {verdicts['anticipation']}.",
+        ),
+        Assumption(
+            name="The program stays",
+            text=f"Once {fitted.unit} start the program they keep it, or its effect stays with them.",
+            checked="By definition of the start; where the data hold an indicator, that it does not switch off.",
+        ),
+        Assumption(
+            name="No spill-over",
+            text=f"The program in one place does not change the outcome of {compared_with(fitted)}.",
+            checked="Not checked; it rests on how the program works.",
+        ),
+    )
+
+
+def methods(fitted: Fitted) -> tuple[Method, ...]:
+    """Return the methods with their equations."""
+    found = [_cells(fitted), _average(fitted)] if fitted.cells is not None else [_regression(fitted)]
+    inference = Method(title="Standard errors", text=words(fitted.choice, regression=fitted.cells is None))
+    return (*found, inference, _band(fitted))
+
+
+def _cells(fitted: Fitted) -> Method:
+    options = fitted.options
+    way = {
+        "doubly-robust": "the doubly robust estimator (regression of the change, and weighting by the odds of the "
+        "score)",
+        "weighting": "weighting comparison units by the odds of the score (normalized)",
+        "regression": "regression of the change among comparison units",
+    }[options.adjust]
+    covariates = fitted.data.covariate_names
+    adjusted = (
+        f" Covariates ({', '.join(covariates)}) enter by {way}, with their value in the earlier period."
+        if covariates
+        else ""
+    )
+    base = (
+        "Periods before the start are compared with the period before them."
+        if options.base_period == "varying" else "All periods are compared with the last one before the start."
+    )  # fmt: skip
+    return Method(
+        title="Group-time effects",
+        text=f"For each cohort g and period t, the change since the last period before the start"
+        f"{f' less {options.anticipation} for anticipation' if options.anticipation else ''} is compared with the change "
+        f"in {options.comparison} units.{adjusted} {base}",
+        equation=Equation(
+            terms=(
+                Term(text="ATT(g,t) = E[Y", sub="t"), Term(text=" − Y", sub="b"), Term(text=" | G = g] − E[Y", sub="t"),
+                Term(text=" − Y", sub="b"), Term(text=" | C = 1]"),
+            ),
+            alt="The effect on cohort g in period t is the mean change from base period b to t in the cohort, less the "
+            "mean change in the comparison units.",
+        ),
+    )  # fmt: skip
+
+
+def _average(fitted: Fitted) -> Method:
+    return Method(
+        title="Averages",
+        text=f"The headline is the {AGGREGATIONS[fitted.options.headline]}. Standard errors account for estimating the "
+        "size of the cohorts. The other averages are in the table of effects.",
+    )
+
+
+def _regression(fitted: Fitted) -> Method:
+    if fitted.options.estimator == "two-by-two":
+        terms = (
+            Term(text="Y", sub="it"), Term(text=" = α + γG", sub="i"), Term(text=" + δP", sub="t"),
+            Term(text=" + τG", sub="i"), Term(text="P", sub="t"), Term(text=" + ε", sub="it"),
+        )  # fmt: skip
+        text = "Ordinary least squares of the outcome on group, time after the start, and their product (PanelOLS)."
+        alt = "The outcome equals alpha plus gamma times group plus delta times after plus tau times their product."
+    else:
+        terms = (
+            Term(text="Y", sub="it"), Term(text=" = α", sub="i"), Term(text=" + λ", sub="t"), Term(text=" + τD", sub="it"),
+            Term(text=" + ε", sub="it"),
+        )  # fmt: skip
+        text = "Least squares with an effect for each unit and each period (PanelOLS)."
+        alt = "The outcome equals a unit effect plus a period effect plus tau times treatment plus an error."
+    covariates = fitted.data.covariate_names
+    more = f" Covariates: {', '.join(covariates)}, as they stand in each period." if covariates else ""
+    path = " The event study has unit and period effects and an indicator for each time since the start."
+    return Method(title="Regression", text=text + more + path, equation=Equation(terms=terms, alt=alt))
+
+
+def _band(fitted: Fitted) -> Method:
+    return Method(
+        title="Band for all event times together",
+        text=f"The band uses the largest of the standardized estimates over {fitted.study.inference.draws:,} draws from a "
+        f"{'normal' if fitted.choice.way == 'analytic' and fitted.cells is not None else 't'} distribution with their "
+        f"estimated covariance (seed {fitted.study.inference.seed}).",
+    )  # fmt: skip
+
+
+def limits(fitted: Fitted) -> tuple[str, ...]:
+    """Return the limits that every reader should know."""
+    lines = ["Other changes at the same time in the same places cannot be told apart from the program."]
+    if fitted.choice.none_possible:
+        lines.append("With a single treated or comparison cluster, chance cannot be judged from these data.")
+    elif fitted.choice.few:
+        lines.append("Few clusters started the program or can be compared with, so intervals are wide and rough.")
+    if fitted.staggered:
+        lines.append("Effects long after the start rest on the cohorts that started early.")
+    if fitted.unit == "sites" and fitted.study.outcome.kind in {"rate", "count"}:
+        lines.append("Each site counts the same, whatever its population.")
+    if fitted.study.context.limits:
+        lines.append(fitted.study.context.limits)
+    return tuple(lines)
+
+
+_CS = Reference(
+    text="Callaway, B. and Sant'Anna, P. (2021). Difference-in-differences with multiple time periods. Journal of "
+    "Econometrics 225.", doi="10.1016/j.jeconom.2020.12.001",
+)  # fmt: skip
+_DR = Reference(
+    text="Sant'Anna, P. and Zhao, J. (2020). Doubly robust difference-in-differences estimators. Journal of Econometrics "
+    "219.", doi="10.1016/j.jeconom.2020.06.003",
+)  # fmt: skip
+_BACON = Reference(
+    text="Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing. Journal of Econometrics "
+    "225.", doi="10.1016/j.jeconom.2021.03.014",
+)  # fmt: skip
+_WEIGHTS = Reference(
+    text="de Chaisemartin, C. and D'Haultfœuille, X. (2020). Two-way fixed effects estimators with heterogeneous treatment "
+    "effects. American Economic Review 110.", doi="10.1257/aer.20181169",
+)  # fmt: skip
+_ROTH = Reference(
+    text="Roth, J. (2022). Pretest with caution: event-study estimates after testing for parallel trends. American Economic "
+    "Review: Insights 4.", doi="10.1257/aeri.20210236",
+)  # fmt: skip
+_JACKKNIFE = Reference(
+    text="MacKinnon, J., Nielsen, M. and Webb, M. (2023). Fast and reliable jackknife and bootstrap methods for "
+    "cluster-robust inference. Journal of Applied Econometrics 38.", doi="10.1002/jae.2969",
+)  # fmt: skip
+_BANDS = Reference(
+    text="Montiel Olea, J. and Plagborg-Møller, M. (2019). Simultaneous confidence bands: theory, implementation, and an "
+    "application to SVARs. Journal of Applied Econometrics 34.", doi="10.1002/jae.2656",
+)  # fmt: skip
+
+
+def references(fitted: Fitted) -> tuple[Reference, ...]:
+    """Return the sources of what was done."""
+    found = [_CS, _DR] if fitted.cells is not None else [_BACON, _WEIGHTS, _CS]
+    found += [_ROTH, _BANDS]
+    if fitted.choice.way == "jackknife":
+        found.append(_JACKKNIFE)
+    return tuple(found)

@@ -1,0 +1,80 @@
+"""The design: from a study to a sealed result."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from evaltoolkit.contract import sealed, study_record
+from evaltoolkit.data import Source
+from evaltoolkit.designs.did import options as _options
+from evaltoolkit.designs.did import sample as _sample
+from evaltoolkit.designs.did.diagnostics import checks, sensitivity
+from evaltoolkit.designs.did.figures import figures
+from evaltoolkit.designs.did.fitted import Fitted, fit
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.rows import estimates
+from evaltoolkit.designs.did.sample import PanelStudy
+from evaltoolkit.designs.did.tables import tables
+from evaltoolkit.designs.did.wording import estimand, statements
+from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.results import Draft, Result
+from evaltoolkit.study import Study
+
+
+class DifferenceInDifferences:
+    """Difference-in-differences: compare the change where a program started with the change where it had not."""
+
+    kind: ClassVar[str] = "difference-in-differences"
+    options: ClassVar[type[Options]] = Options
+
+    def parse(self, study: Study) -> Options:
+        """Turn the study's own keys into this design's options."""
+        return _options.parse(study)
+
+    def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
+        """Read and check the data, and return the balanced panel with the flow to it."""
+        return _sample.prepare(study, options, source)
+
+    def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
+        """Estimate, check, describe, and seal."""
+        fitted = fit(study, options, sample.content)
+        sample.products.update(_products(fitted))
+        rows = estimates(fitted)
+        found = checks(fitted)
+        draft = Draft(
+            study=study_record(study),
+            design=self.kind,
+            estimand=estimand(fitted),
+            headline=rows[0],
+            estimates=rows,
+            diagnostics=found,
+            sensitivity=sensitivity(fitted),
+            figures=figures(fitted),
+            tables=tables(fitted, rows),
+            statements=statements(fitted, found),
+            flow=sample.flow,
+        )
+        return sealed(draft, study, sample)
+
+
+def _products(fitted: Fitted) -> dict[str, Any]:
+    """Return the row-level things for the researcher, in memory only."""
+    panel = fitted.panel
+    found: dict[str, Any] = {
+        "units": panel.units,
+        "start": panel.start,
+        "clusters": panel.clusters,
+        "event_times": fitted.events.labels,
+        "event_vcov": fitted.events.covariance,
+        "critical_value": fitted.critical,
+    }
+    if fitted.cells is not None:
+        found |= {"group_time": fitted.cells.cells, "influence": fitted.cells.cells.scores}
+        found["vcov"] = fitted.cells.family("cells").covariance
+    if fitted.regression is not None:
+        found |= {"weights": fitted.regression.weights, "vcov": fitted.regression.effect.covariance}
+        found["covariate_effects"] = fitted.regression.covariate_effects
+    return found
+
+
+DIFFERENCE_IN_DIFFERENCES = DifferenceInDifferences()

@@ -1,0 +1,214 @@
+"""Checks of a difference-in-differences study, each with a verdict by a stated rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaltoolkit.designs.did.estimators import cohorts_of
+from evaltoolkit.designs.did.fitted import Fitted
+from evaltoolkit.designs.did.inference import ENOUGH, words
+from evaltoolkit.results import Diagnostic, number, p_value, plural
+from evaltoolkit.results.types import VerdictWord
+
+SIGN = 0.05
+WEAK_SIGN = 0.10
+MANY_LOST = 0.05
+
+
+def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
+    """Return every check."""
+    found = [
+        _pretrends(fitted), _just_before(fitted), _treated(fitted), _cohorts(fitted), _comparison(fitted),
+        _balance(fitted),
+    ]  # fmt: skip
+    if fitted.options.estimator != "callaway-santanna":
+        found += [_forbidden(fitted), *_moving_covariates(fitted)]
+    return tuple(found)
+
+
+def _pretrends(fitted: Fitted) -> Diagnostic:
+    question = "Did the groups move alike before the start?"
+    test = fitted.pretest
+    reference = "Roth 2022, doi:10.1257/aeri.20210236"
+    if test is None:
+        why = (
+            "There are too few periods before the start, or too few clusters, to test it. Whether the groups would "
+            "have moved alike rests on judgment."
+        )
+        return Diagnostic(name="pre-trends", question=question, verdict="not-applicable", text=why, reference=reference)
+    verdict: VerdictWord = "fail" if test.p_value < SIGN else "caution" if test.p_value < WEAK_SIGN else "pass"
+    said = {
+        "fail": "The groups already moved apart before the start, so the estimate mixes the program with other change.",
+        "caution": "There are weak signs that the groups moved apart before the start.",
+        "pass": "No sign that they moved apart. Such a test can miss differences that matter.",
+    }[verdict]
+    law = "F" if test.df_reference is not None else "chi-square"
+    many = plural(test.q, "number")
+    return Diagnostic(
+        name="pre-trends", question=question, statistic=f"Wald ({law}, {many} before the start)", value=test.statistic,
+        df=float(test.q), p_value=test.p_value, threshold=SIGN, verdict=verdict,
+        text=f"{said} p = {p_value(test.p_value)}.", reference=reference,
+    )  # fmt: skip
+
+
+def _just_before(fitted: Fitted) -> Diagnostic:
+    question = "Did anything change just before the start?"
+    limit = -fitted.options.anticipation
+    labels = fitted.events.labels
+    early = [i for i, e in enumerate(labels.tolist()) if e < limit and e != fitted.reference]
+    found = None if not early else fitted.events.one(early[-1], fitted.level)
+    if found is None or found.p_value is None:
+        text = "There is no earlier period, or no standard error, to look at it."
+        return Diagnostic(name="anticipation", question=question, verdict="not-applicable", text=text)
+    early_change = found.p_value < SIGN
+    unit = fitted.data.calendar.noun
+    text = (
+        f"In the last {unit} before the start that can be looked at, the difference is "
+        f"{number(found.estimate, signed=True)} (p = {p_value(found.p_value)})"
+    )
+    text += (
+        ", so sites may have changed their behaviour in advance; compare with a later base period (anticipation)."
+        if early_change else ", which shows no change in advance."
+    )  # fmt: skip
+    return Diagnostic(
+        name="anticipation", question=question, statistic=f"effect at event time {int(labels[early[-1]])}",
+        value=found.estimate, p_value=found.p_value, threshold=SIGN, verdict="caution" if early_change else "pass",
+        text=text,
+    )  # fmt: skip
+
+
+def _few(n: int) -> VerdictWord:
+    return "pass" if n >= ENOUGH else "caution" if n >= 2 else "fail"
+
+
+def _treated(fitted: Fitted) -> Diagnostic:
+    choice = fitted.choice
+    rule = words(choice, regression=fitted.cells is None)
+    counted = f"{plural(choice.n_treated, 'cluster')} started the program. "
+    hidden = fitted.study.counts_people and fitted.options.cluster is None
+    return Diagnostic(
+        name="treated-clusters", question="Did enough clusters start the program to judge chance?",
+        statistic="clusters that started the program", value=None if hidden else float(choice.n_treated),
+        threshold=ENOUGH, verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
+        reference="MacKinnon and Webb 2020, doi:10.1016/j.jeconom.2020.04.024",
+    )  # fmt: skip
+
+
+def _cohorts(fitted: Fitted) -> Diagnostic:
+    question = "Is each cohort large enough for its own effect?"
+    if not fitted.staggered:
+        return Diagnostic(
+            name="small-cohorts", question=question, verdict="not-applicable", text="There is a single start."
+        )
+    n = fitted.choice.smallest_cohort
+    small = n < ENOUGH
+    hidden = fitted.study.counts_people and fitted.small.hides(n)
+    size = "is not shown" if hidden else f"has {plural(n, 'cluster')}"
+    return Diagnostic(
+        name="small-cohorts", question=question, statistic="clusters in the smallest cohort",
+        value=None if hidden else float(n), threshold=ENOUGH, verdict="caution" if small else "pass",
+        text=f"The smallest cohort {size}. "
+        + (
+            "Effects of single cohorts are rough; the headline averages over all of them."
+            if small else f"Each has at least {ENOUGH}."
+        ),
+    )  # fmt: skip
+
+
+def _comparison(fitted: Fitted) -> Diagnostic:
+    n = fitted.choice.n_comparison
+    hidden = fitted.study.counts_people and fitted.small.hides(n)
+    later = " They are the last to start; periods after their start are left out."
+    return Diagnostic(
+        name="comparison-clusters", question="Is the comparison group large enough?",
+        statistic="comparison clusters", value=None if hidden else float(n), threshold=ENOUGH, verdict=_few(n),
+        text=("The size is not shown." if hidden else f"{plural(n, 'cluster')} can be compared with throughout.")
+        + (later if fitted.data.last_as_comparison is not None else ""),
+    )  # fmt: skip
+
+
+def _balance(fitted: Fitted) -> Diagnostic:
+    data = fitted.data
+    share = data.n_incomplete / data.n_units
+    people = fitted.study.counts_people
+    left = fitted.small.people(data.n_incomplete) if people else f"{data.n_incomplete:,}"
+    kept = fitted.panel.outcome.shape[0]
+    periods = plural(fitted.panel.periods.size, "period")
+    verdict: VerdictWord = "pass" if share <= MANY_LOST else "caution"
+    text = (
+        f"All {fitted.unit} have a value in each of {periods}."
+        if not data.n_incomplete else
+        f"{left} {fitted.unit} lack a value in some period and were left out, so that the same {fitted.unit} are "
+        f"compared throughout."
+    )  # fmt: skip
+    if data.n_always:
+        early = fitted.small.people(data.n_always) if people else f"{data.n_always:,}"
+        text += f" {early} had started by the first period and cannot be compared."
+    secret = people and (fitted.small.hides(data.n_incomplete) or fitted.small.hides(kept))
+    return Diagnostic(
+        name="panel-balance", question=f"Are the same {fitted.unit} observed in every period?",
+        statistic=f"share of {fitted.unit} left out", value=None if secret else share, threshold=MANY_LOST,
+        verdict=verdict, text=text,
+    )  # fmt: skip
+
+
+def _forbidden(fitted: Fitted) -> Diagnostic:
+    question = "Are treated sites compared only with untreated ones?"
+    reference = "Goodman-Bacon 2021, doi:10.1016/j.jeconom.2021.03.014"
+    if not fitted.staggered:
+        return Diagnostic(
+            name="forbidden-comparisons", question=question, verdict="pass", reference=reference,
+            text="There is a single start, so treated sites are compared only with sites that never start.",
+        )  # fmt: skip
+    assert fitted.regression is not None
+    weights = fitted.regression.weights
+    cohorts = cohorts_of(fitted.panel)
+    cells = [(fitted.panel.start == g)[:, None] & (fitted.panel.periods >= g)[None, :] for g in cohorts]
+    by_cell = [
+        weights[cell[:, 0] | cell.any(axis=1)][:, t].sum() for cell in cells for t in np.flatnonzero(cell.any(0))
+    ]
+    negative = [w for w in by_cell if w < -1e-12]
+    text = (
+        "Starts are staggered, so two-way fixed effects also compare later starters with earlier ones that are already "
+        f"treated. {len(negative)} of {len(by_cell)} cohort-period effects enter with a negative weight "
+        f"({number(float(-sum(negative)), 2)} in all). Use estimator = 'callaway-santanna'."
+    )
+    return Diagnostic(
+        name="forbidden-comparisons", question=question, statistic="sum of negative weights",
+        value=float(sum(negative)), threshold=0, verdict="caution", text=text, reference=reference,
+    )  # fmt: skip
+
+
+def _moving_covariates(fitted: Fitted) -> list[Diagnostic]:
+    X = fitted.panel.covariates
+    moving = [name for j, name in enumerate(fitted.data.covariate_names) if not (X[:, :, j] == X[:, :1, j]).all()]
+    if not moving:
+        return []
+    return [
+        Diagnostic(
+            name="moving-covariates", question="Could the program change what is adjusted for?", verdict="caution",
+            text=f"These covariates change over time: {', '.join(moving)}. If the program changes them, adjusting for "
+            "them takes part of its effect away.",
+        )
+    ]  # fmt: skip
+
+
+def sensitivity(fitted: Fitted) -> tuple[Diagnostic, ...]:
+    """Return whether other admissible analyses agree with the headline."""
+    if not fitted.variants:
+        return ()
+    known = [v.found for v in fitted.variants if v.found is not None]
+    lost = [v.label for v in fitted.variants if v.found is None]
+    m = fitted.headline
+    same = [v for v in known if (v.estimate > 0) == (m.estimate > 0)]
+    agree = len(same) == len(known)
+    text = f"{len(same)} of {plural(len(known), 'other analysis', 'other analyses')} give an effect of the same sign."
+    if lost:
+        text += f" Could not be estimated: {', '.join(lost)}."
+    return (
+        Diagnostic(
+            name="other-analyses", question="Do other reasonable analyses agree?",
+            statistic="analyses of the same sign", value=float(len(same)), threshold=float(len(known)),
+            verdict="not-applicable" if not known else "pass" if agree else "caution", text=text,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,247 @@
+"""Everything that the tables, figures, checks and words of one study are made from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaltoolkit.contract import small_cells
+from evaltoolkit.designs.did import regression as _regression
+from evaltoolkit.designs.did.estimators import (
+    CellStudy,
+    Family,
+    Measured,
+    cell_study,
+    cohorts_of,
+    explained,
+    measured,
+)
+from evaltoolkit.designs.did.inference import Choice, choose
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.regression import Regression
+from evaltoolkit.designs.did.sample import PanelStudy, unit_word
+from evaltoolkit.designs.did.showing import Showing, showing
+from evaltoolkit.kernels.bands import WaldTest, simultaneous_critical_value, wald
+from evaltoolkit.kernels.group_time import CellError, Rule
+from evaltoolkit.reduction import Panel
+from evaltoolkit.results import SmallCells
+from evaltoolkit.study import Study
+
+AGGREGATIONS = {
+    "group": "average over cohorts by size",
+    "simple": "average over all treated cohorts and periods",
+    "dynamic": "average over time since the start",
+    "calendar": "average over calendar periods",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The same effect estimated in another admissible way; None where it cannot be."""
+
+    label: str
+    found: Measured | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One study, fitted.
+
+    Attributes
+    ----------
+    overall
+        The headline.
+    log_ratio
+        Log of the treated mean over its counterfactual; None where it does not exist or means little.
+    events
+        Effects by event time.
+    cells, regression
+        Group-time effects, or the regression: the one that the estimator uses, else None.
+    pretest
+        Joint test of the periods before the start; None where there are none, or it cannot be computed.
+    critical
+        Critical value of the simultaneous band over event times.
+    variants
+        Other admissible estimates.
+    """
+
+    study: Study
+    options: Options
+    data: PanelStudy
+    choice: Choice
+    small: SmallCells
+    show: Showing
+    overall: Family
+    log_ratio: Family | None
+    events: Family
+    cells: CellStudy | None
+    regression: Regression | None
+    pretest: WaldTest | None
+    critical: float
+    variants: tuple[Variant, ...]
+
+    @property
+    def panel(self) -> Panel:
+        """The panel."""
+        return self.data.panel
+
+    @property
+    def level(self) -> float:
+        """The confidence level."""
+        return self.study.inference.level
+
+    @property
+    def unit(self) -> str:
+        """What a unit is, in the plural."""
+        return unit_word(self.study)
+
+    @property
+    def reference(self) -> int | None:
+        """The event time that others are compared with; None where each period has its own."""
+        if self.options.estimator == "callaway-santanna" and self.options.base_period == "varying":
+            return None
+        before = self.panel.periods[-1] - self.panel.periods[0] + 1
+        times = {int(t - g) for g in cohorts_of(self.panel) for t in self.panel.periods}
+        limit = -self.options.anticipation
+        return max((e for e in times if e < limit), default=-int(before))
+
+    @property
+    def headline(self) -> Measured:
+        """The headline with its interval."""
+        return self.overall.one(0, self.level)
+
+    @property
+    def staggered(self) -> bool:
+        """Whether there are several starts."""
+        return cohorts_of(self.panel).size > 1
+
+
+def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
+    """Estimate everything.
+
+    Raises
+    ------
+    EvaluationError
+        A covariate separates or follows from others, or nobody is left to compare with.
+    """
+    panel = data.panel
+    small = small_cells(study)
+    show = showing(panel, study, small)
+    choice = choose(panel, study.inference.method, staggered_twfe=options.estimator == "twfe")
+    places = tuple(study.place("covariates", i) for i in data.covariate_owner)
+    cells = found = None
+    if options.estimator == "callaway-santanna":
+        try:
+            cells = cell_study(panel, options.rule, choice.way)
+        except CellError as error:
+            raise explained(error, data.calendar.label(error.cohort), data.covariate_names, places) from None
+        overall, events = cells.overall(options.headline), cells.family("dynamic")
+        log_ratio = cells.log_ratio(options.headline)
+    else:
+        found = _regression.estimate(panel, options.estimator, choice.way, _df(choice), (data.covariate_names, places))
+        overall, events, log_ratio = found.effect, found.events, found.log_ratio
+    if choice.none_possible:
+        overall, events = _without_errors(overall), _without_errors(events)
+        log_ratio = None if log_ratio is None else _without_errors(log_ratio)
+    critical = simultaneous_critical_value(
+        _finite(events), study.inference.level, draws=study.inference.draws, seed=study.inference.seed,
+        df=_df(choice) if np.isfinite(_df(choice)) and choice.way == "jackknife" else None,
+    )  # fmt: skip
+    return Fitted(
+        study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
+        log_ratio=log_ratio if study.outcome.kind != "continuous" else None, events=events, cells=cells,
+        regression=found, pretest=None if choice.none_possible else _pretest(options, choice, cells, events),
+        critical=critical, variants=_variants(study, options, data, choice),
+    )  # fmt: skip
+
+
+def _df(choice: Choice) -> float:
+    if choice.way == "jackknife":
+        return float(min(choice.n_treated, choice.n_comparison) - 1)
+    return float(choice.n_clusters - 1)
+
+
+def _without_errors(family: Family) -> Family:
+    return dataclasses.replace(family, spread=np.full_like(family.spread, np.nan))
+
+
+def _finite(family: Family) -> np.ndarray:
+    usable = np.isfinite(family.spread).all(axis=0) & (family.df >= 1)
+    spread = np.where(usable, family.spread, 0.0)
+    found: np.ndarray = spread.T @ spread
+    return found
+
+
+def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: Family) -> WaldTest | None:
+    """Test the periods before the start together: every cell if analytic, event times if by the jackknife."""
+    df = None if choice.way == "analytic" else _df(choice)
+    if cells is not None and choice.way == "analytic":
+        c = cells.cells
+        early = (c.period + options.anticipation < c.cohort) & ~c.reference
+        family = cells.family("cells")
+    else:
+        family = events
+        early = (events.labels < -options.anticipation) & (np.abs(events.spread).sum(axis=0) > 0)
+        early &= np.isfinite(events.spread).all(axis=0)
+    if not early.any():
+        return None
+    values, spread = family.values[early], family.spread[:, early]
+    if df is not None and values.size > df:
+        # Too few clusters to test so many periods together: test their average.
+        values, spread = values.mean(keepdims=True), spread.mean(axis=1, keepdims=True)
+    return wald(values, spread.T @ spread, df)
+
+
+def _variants(study: Study, options: Options, data: PanelStudy, choice: Choice) -> tuple[Variant, ...]:
+    panel = data.panel
+    bare = dataclasses.replace(panel, covariates=panel.covariates[:, :, :0])
+    todo: list[tuple[str, Panel, Rule]] = []
+    if options.estimator != "callaway-santanna":
+        label = "group-time effects (Callaway and Sant'Anna)" + (", no covariates" if data.covariate_names else "")
+        todo.append((label, bare, Rule()))
+    else:
+        rule = options.rule
+        other = "never" if rule.comparison == "not-yet" else "not-yet"
+        several = cohorts_of(panel).size > 1
+        if several and data.last_as_comparison is None:
+            words = "never-treated" if other == "never" else "not-yet-treated"
+            todo.append((f"{words} comparison", panel, dataclasses.replace(rule, comparison=other)))
+        if data.covariate_names:
+            for adjust in ("doubly-robust", "weighting", "regression"):
+                if adjust != rule.adjust:
+                    todo.append((f"adjusted by {adjust}", panel, dataclasses.replace(rule, adjust=adjust)))
+            todo.append(("without covariates", bare, rule))
+    found = []
+    for label, sample, rule in todo:
+        try:
+            family = cell_study(sample, rule, choice.way).overall(options.headline)
+        except CellError:
+            found.append(Variant(label, None))
+            continue
+        family = _without_errors(family) if choice.none_possible else family
+        found.append(Variant(label, family.one(0, study.inference.level)))
+    return tuple(found)
+
+
+def percent(fitted: Fitted) -> Measured | None:
+    """Return the headline relative to what would have been without the program, in percent."""
+    if fitted.log_ratio is None:
+        return None
+    m = fitted.log_ratio.one(0, fitted.level)
+    low, high = (None if v is None else 100 * float(np.expm1(v)) for v in (m.low, m.high))
+    se = None if m.std_error is None else 100 * float(np.exp(m.estimate)) * m.std_error
+    return Measured(100 * float(np.expm1(m.estimate)), se, low, high, fitted.headline.p_value, m.df)
+
+
+def banded(fitted: Fitted, i: int) -> tuple[float, float] | None:
+    """Return the simultaneous band at one event time."""
+    m = fitted.events.one(i, fitted.level)
+    if m.std_error is None or not np.isfinite(fitted.critical):
+        return None
+    reach = fitted.critical * m.std_error
+    return m.estimate - reach, m.estimate + reach
+
+
+__all__ = ["AGGREGATIONS", "Fitted", "Variant", "banded", "fit", "measured", "percent"]

@@ -1,0 +1,248 @@
+"""From rows to a balanced panel: everything checked, what is left out counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.data import (
+    Calendar,
+    Rows,
+    Source,
+    binary_column,
+    detect,
+    identifier_values,
+    numeric_column,
+    parse_column,
+    require_column,
+    rows_text,
+)
+from evaltoolkit.designs.did.covariates import covariate_columns
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.scope import Scope, scope_of
+from evaltoolkit.designs.did.timing import start_of_rows
+from evaltoolkit.errors import (
+    ColumnTypeError,
+    DuplicateRowsError,
+    MissingValuesError,
+    NoVariationError,
+    TooFewClustersError,
+    TreatmentTimingError,
+)
+from evaltoolkit.reduction import AnalysisSample, Panel, widen
+from evaltoolkit.results import FlowStep, plural
+from evaltoolkit.study import Study
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PanelStudy:
+    """A balanced panel and what it took to get it.
+
+    Attributes
+    ----------
+    panel
+        Units that are used, in the periods that are used.
+    calendar
+        How periods are written.
+    covariate_names
+        Names of the panel's covariates, and of the columns behind them.
+    n_units
+        Units in the data.
+    n_incomplete, n_always
+        Units left out for missing periods, and for a start in or before the first period.
+    last_as_comparison
+        Start of the last cohort where it stands in for never-treated units, and the periods from then on are left out.
+    """
+
+    panel: Panel
+    calendar: Calendar
+    covariate_names: tuple[str, ...]
+    covariate_owner: tuple[int, ...]
+    n_units: int
+    n_incomplete: int
+    n_always: int
+    last_as_comparison: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Long:
+    """Rows as codes and numbers; missing numbers are NaN."""
+
+    unit: IntArray
+    step: IntArray
+    start: IntArray
+    outcome: FloatArray
+    counts: FloatArray | None
+    covariates: FloatArray
+    cluster: IntArray
+    units: NDArray[np.object_]
+
+
+def unit_word(study: Study) -> str:
+    """Return what a unit is, in the plural."""
+    return "people" if study.data.rows == "people" else "sites"
+
+
+def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
+    """Read the data and return the balanced panel, with the flow from the data to it."""
+    rows = source.rows(study)
+    frame = rows.frame
+    calendar = detect(
+        require_column(frame, options.time, role="time", where=study.place("time")),
+        where=study.place("time"), column=options.time,
+    )  # fmt: skip
+    names, owner, covariates = covariate_columns(frame, study, options)
+    long = _long(frame, study, options, calendar, covariates)
+    scope, panel = _balanced(long, study, options)
+    _check_panel(panel, study, options)
+    content = PanelStudy(
+        panel, calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_always, scope.last_as_comparison
+    )
+    rules = study.disclosure
+    columns = [*rules.identifiers, *([rules.person] if rules.person else [])]
+    return AnalysisSample(content, _flow(rows, study, content, scope), identifier_values(frame, columns))
+
+
+def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calendar, covariates: FloatArray) -> _Long:
+    place = study.place
+    step = parse_column(frame[options.time], calendar, where=place("time"), column=options.time)
+    unit, units = _codes(frame, options.unit, "unit", place("unit"))
+    twice = pd.DataFrame({"unit": unit, "step": step}).duplicated(keep=False).to_numpy()
+    if twice.any():
+        raise DuplicateRowsError(
+            f"several rows stand for the same unit and {calendar.noun} ({rows_text(twice)})",
+            expected=f"one row for each '{options.unit}' and {calendar.noun}",
+            todo="add up or average such rows first, or correct the columns named as unit and time",
+            where=place("unit"),
+        )  # fmt: skip
+    outcome, counts = _outcome(frame, study)
+    cluster = unit if options.cluster is None else _cluster(frame, options.cluster, place("cluster"), unit)
+    start = start_of_rows(frame, study, options, calendar, unit, step)
+    return _Long(unit, step, start, outcome, counts, covariates, cluster, units)
+
+
+def _codes(frame: pd.DataFrame, column: str, role: str, where: str) -> tuple[IntArray, NDArray[np.object_]]:
+    values = require_column(frame, column, role=role, where=where)
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise MissingValuesError(
+            f"the {role} column '{column}' is empty in {rows_text(missing)}", expected="a value in every row",
+            todo="fill these rows, or leave them out with data.keep", where=where,
+        )  # fmt: skip
+    codes, uniques = pd.factorize(values, sort=True)
+    return codes.astype(np.int64), np.asarray(uniques, dtype=object)
+
+
+def _cluster(frame: pd.DataFrame, column: str, where: str, unit: IntArray) -> IntArray:
+    codes, _ = _codes(frame, column, "cluster", where)
+    size = int(unit.max()) + 1
+    low, high = np.full(size, codes.max()), np.full(size, 0)
+    np.minimum.at(low, unit, codes)
+    np.maximum.at(high, unit, codes)
+    moving = int((low != high).sum())
+    if moving:
+        raise TreatmentTimingError(
+            f"the cluster in '{column}' changes within {plural(moving, 'unit')}",
+            expected="each unit in one cluster throughout", todo="name clusters that units do not leave", where=where,
+        )  # fmt: skip
+    return codes
+
+
+def _outcome(frame: pd.DataFrame, study: Study) -> tuple[FloatArray, FloatArray | None]:
+    """Return the outcome in display units, and the counts of people or events behind it where there are any."""
+    outcome, where = study.outcome, study.place("outcome", "column")
+    read = binary_column if outcome.kind == "binary" else numeric_column
+    y = read(frame, outcome.column, role="outcome", where=where)
+    if outcome.kind in {"count", "rate"} and (y < 0).any():
+        raise ColumnTypeError(
+            f"the outcome column '{outcome.column}' holds values below zero in {rows_text(y < 0)}",
+            expected=f"counts of zero or more for kind = '{outcome.kind}'",
+            todo="correct these rows, or use kind = 'continuous'", where=where,
+        )  # fmt: skip
+    people = outcome.kind in {"count", "rate"} or (study.counts_people and outcome.kind in {"binary", "proportion"})
+    counts = y if people else None
+    if outcome.population is not None:
+        place = study.place("outcome", "population")
+        population = numeric_column(frame, outcome.population, role="population", where=place)
+        if (population <= 0).any():
+            raise ColumnTypeError(
+                f"the population column '{outcome.population}' holds values of zero or less in "
+                f"{rows_text(population <= 0)}",
+                expected="numbers above zero", todo="correct or leave out these rows", where=place,
+            )  # fmt: skip
+        y = y / population * outcome.per
+    return y, counts
+
+
+def _balanced(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
+    periods, at = np.unique(long.step, return_inverse=True)
+    shape = (long.units.size, periods.size)
+    first_row = np.zeros(shape[0], dtype=np.int64)
+    first_row[long.unit[::-1]] = np.arange(long.unit.size)[::-1]
+    outcome = widen(long.unit, at, long.outcome, shape)
+    parts = [widen(long.unit, at, column, shape) for column in long.covariates.T]
+    covariates = np.stack(parts, axis=2) if parts else np.zeros((*shape, 0))
+    complete = ~np.isnan(outcome).any(axis=1) & ~np.isnan(covariates).any(axis=(1, 2))
+    scope = scope_of(long.start[first_row], periods, complete, study, options)
+    kept, inside = scope.kept, scope.inside
+    cluster = long.cluster[first_row][kept]
+    counts = None if long.counts is None else widen(long.unit, at, long.counts, shape)[np.ix_(kept, inside)]
+    return scope, Panel(
+        outcome=outcome[np.ix_(kept, inside)],
+        start=scope.start[kept],
+        periods=periods[inside],
+        covariates=covariates[np.ix_(kept, inside)],
+        clusters=np.unique(cluster, return_inverse=True)[1].astype(np.int64),
+        counts=counts,
+        units=long.units[kept],
+    )
+
+
+def _check_panel(panel: Panel, study: Study, options: Options) -> None:
+    if np.ptp(panel.outcome) == 0:
+        raise NoVariationError(
+            f"the outcome '{study.outcome.column}' never varies", expected="an outcome that varies",
+            todo="check the outcome column and the filters", where=study.place("outcome", "column"),
+        )  # fmt: skip
+    if panel.n_clusters < 2:
+        raise TooFewClustersError(
+            f"all units stand in one cluster ('{options.cluster}')", expected="several clusters",
+            todo="name a cluster column with several values, or leave cluster out", where=study.place("cluster"),
+        )  # fmt: skip
+
+
+def _flow(rows: Rows, study: Study, content: PanelStudy, scope: Scope) -> tuple[FlowStep, ...]:
+    people, unit = study.counts_people, unit_word(study)
+    rows_word = {"people": "rows", "events": "records", "aggregates": "rows"}[study.data.rows]
+    steps = [FlowStep(label="Rows in the data", n=rows.n_read, unit=rows_word, people=people)]
+    if rows.n_filtered:
+        steps.append(
+            FlowStep(
+                label="Rows in the study", n=len(rows.frame), unit=rows_word, excluded=rows.n_filtered,
+                reason="outside the filters of the design file", people=people,
+            )
+        )  # fmt: skip
+    n = content.n_units
+    steps.append(FlowStep(label=f"{unit.capitalize()} in the study", n=n, unit=unit, people=people))
+    for label, excluded, reason in (
+        ("Complete in every period", content.n_incomplete, "a period or a value is missing"),
+        ("Not yet treated at the beginning", content.n_always, "the program was there from the beginning"),
+    ):
+        if excluded:
+            n -= excluded
+            steps.append(
+                FlowStep(label=label, n=n, unit=unit, excluded=excluded, reason=reason, people=people)
+            )  # fmt: skip
+    treated = int(scope.treated.sum())
+    steps.append(
+        FlowStep(
+            label="Compared", n=n, unit=unit, excluded=0, treated=treated, comparison=n - treated, people=people,
+        )
+    )  # fmt: skip
+    return tuple(steps)

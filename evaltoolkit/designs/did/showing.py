@@ -1,0 +1,92 @@
+"""What may be shown of groups in which few people were counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.designs.did.estimators import cohorts_of
+from evaltoolkit.errors import DisclosureError
+from evaltoolkit.reduction import Panel
+from evaltoolkit.results import SmallCells
+from evaltoolkit.study import Study
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What may be shown.
+
+    Attributes
+    ----------
+    lines
+        Lines of group means: every cohort, all treated pooled, or none. Effects are differences from the comparison
+        group's change, so a small count could be worked out from an effect and shown means, but not without them.
+    hidden
+        Cohorts of so few people that nothing about them alone is shown.
+    stand_in
+        A count that is hidden by the small-cell rule, for rows that rest on a hidden cohort.
+    """
+
+    lines: Literal["cohorts", "pooled", "none"]
+    hidden: frozenset[int]
+    stand_in: int
+
+    def basis(self, cohorts: IntArray, n: int) -> int:
+        """Return the count of people behind a row; hidden where exactly one hidden cohort could be worked out."""
+        return self.stand_in if len(self.hidden & {int(g) for g in np.unique(cohorts)}) == 1 else n
+
+
+def showing(panel: Panel, study: Study, cells: SmallCells) -> Showing:
+    """Decide what may be shown of a panel.
+
+    Raises
+    ------
+    DisclosureError
+        People are the units, and there are too few of them in a group to show anything.
+    """
+    hidden: frozenset[int] = frozenset()
+    cohorts = cohorts_of(panel)
+    counts = {int(g): int((panel.start == g).sum()) for g in cohorts}
+    if study.counts_people:
+        compared = int((panel.start > panel.periods[-1]).sum())
+        if any(cells.hides(n) for n in (sum(counts.values()), compared)):
+            raise DisclosureError(
+                f"one of the two groups has fewer than {cells.threshold} people",
+                expected=f"at least {cells.threshold} people in each group, so that nobody can be recognized",
+                todo="put periods or sites together, or state the agreement that allows less",
+                where=study.place("disclosure", "threshold"),
+            )  # fmt: skip
+        small = sorted((n, g) for g, n in counts.items() if cells.hides(n))
+        if len(small) == 1 and len(counts) > 1:
+            small.append(min((n, g) for g, n in counts.items() if not cells.hides(n)))
+        hidden = frozenset(g for _, g in small)
+    stand_in = min((counts[g] for g in hidden), default=0)
+    return Showing(_lines(panel, study, cells), hidden, stand_in)
+
+
+def _lines(panel: Panel, study: Study, cells: SmallCells) -> Literal["cohorts", "pooled", "none"]:
+    groups = [panel.start == g for g in cohorts_of(panel)]
+    compared = ~np.logical_or.reduce(groups)
+    if not _small(panel, study, cells, [*groups, compared]):
+        return "cohorts"
+    pooled = len(groups) > 1 and not _small(panel, study, cells, [~compared, compared])
+    return "pooled" if pooled else "none"
+
+
+def _small(panel: Panel, study: Study, cells: SmallCells, groups: list[NDArray[np.bool_]]) -> bool:
+    return any(cells.hides(n) for group in groups if group.any() for n in totals(panel, study, group))
+
+
+def totals(panel: Panel, study: Study, group: NDArray[np.bool_]) -> list[int]:
+    """Return every count of people that the means of a group rest on."""
+    found = [int(group.sum())] if study.counts_people else []
+    if panel.counts is not None:
+        found += np.ceil(panel.counts[group].sum(axis=0)).astype(int).tolist()
+        if study.outcome.kind == "binary":
+            found += (int(group.sum()) - panel.counts[group].sum(axis=0)).astype(int).tolist()
+    return found

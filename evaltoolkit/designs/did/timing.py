@@ -1,0 +1,113 @@
+"""When each unit was first treated, from a start column or a treated indicator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.data import Calendar, binary_column, parse_column, require_column, rows_text
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.errors import MissingValuesError, TreatmentTimingError
+from evaltoolkit.kernels.group_time import NEVER
+from evaltoolkit.results import plural
+from evaltoolkit.study import Study
+
+IntArray = NDArray[np.int64]
+
+_NEVER_WORDS = {"", "0", "0.0", "inf", "+inf", "infinity"}
+
+
+def start_of_rows(
+    frame: pd.DataFrame, study: Study, options: Options, calendar: Calendar, unit: IntArray, step: IntArray
+) -> IntArray:
+    """Return the first treated period of each row's unit, ``NEVER`` for none, shape (rows,).
+
+    Raises
+    ------
+    TreatmentTimingError
+        A unit has several starts, treatment switches off, or no unit is ever treated.
+    """
+    if options.first_treated is not None:
+        start = _declared(frame, options.first_treated, study.place("first_treated"), calendar, step)
+        _one_per_unit(start, unit, options.first_treated, study.place("first_treated"))
+    else:
+        assert options.treated is not None
+        start = _from_indicator(frame, options.treated, study.place("treated"), unit, step)
+    if (start == NEVER).all():
+        raise TreatmentTimingError(
+            "no unit is ever treated", expected="units that start the program in some period",
+            todo="check the column of the start and the filters",
+            where=study.place("first_treated" if options.first_treated else "treated"),
+        )  # fmt: skip
+    return start
+
+
+def _declared(frame: pd.DataFrame, column: str, where: str, calendar: Calendar, step: IntArray) -> IntArray:
+    values = require_column(frame, column, role="first-treated", where=where)
+    never = _is_never(values)
+    if calendar.unit == "period" and bool((step < 0).any()) and _has_zero(values):
+        raise TreatmentTimingError(
+            f"the column '{column}' holds 0 and the periods run below 0, so 0 may be a period or mean never",
+            expected="an empty cell for never, and periods numbered from 1", todo="renumber the periods", where=where,
+        )  # fmt: skip
+    start = np.full(len(values), NEVER, dtype=np.int64)
+    if not never.all():
+        # Rows keep their numbers in messages: never-treated rows stand in with a known start.
+        first = values[~never].iloc[0]
+        start = parse_column(values.mask(never, first), calendar, where=where, column=column)
+        start[never] = NEVER
+    return start
+
+
+def _is_never(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    missing = values.isna().to_numpy()
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return np.asarray(missing, dtype=np.bool_)
+    if pd.api.types.is_numeric_dtype(values):
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(missing | (numbers == 0) | np.isinf(numbers), dtype=np.bool_)
+    words = values.astype("string").str.strip().str.casefold()
+    return np.asarray(missing | words.isin(_NEVER_WORDS).to_numpy(dtype=bool, na_value=False), dtype=np.bool_)
+
+
+def _has_zero(values: pd.Series[Any]) -> bool:
+    return bool((pd.to_numeric(values, errors="coerce") == 0).any())
+
+
+def _one_per_unit(start: IntArray, unit: IntArray, column: str, where: str) -> None:
+    size = int(unit.max()) + 1
+    low, high = np.full(size, NEVER), np.full(size, np.iinfo(np.int64).min)
+    np.minimum.at(low, unit, start)
+    np.maximum.at(high, unit, start)
+    several = int((low != high).sum())
+    if several:
+        raise TreatmentTimingError(
+            f"the first treated period in '{column}' varies within {plural(several, 'unit')}",
+            expected="one start for each unit, in every row of the unit (empty, 0 or inf for never)",
+            todo="write the same start into all rows of a unit", where=where,
+        )  # fmt: skip
+
+
+def _from_indicator(frame: pd.DataFrame, column: str, where: str, unit: IntArray, step: IntArray) -> IntArray:
+    treated = binary_column(frame, column, role="treated", where=where)
+    missing = np.isnan(treated)
+    if missing.any():
+        raise MissingValuesError(
+            f"the treated column '{column}' is empty in {rows_text(missing)}", expected="0 or 1 in every row",
+            todo="fill these rows, or leave them out with data.keep", where=where,
+        )  # fmt: skip
+    on = treated == 1
+    size = int(unit.max()) + 1
+    first = np.full(size, NEVER, dtype=np.int64)
+    np.minimum.at(first, unit[on], step[on])
+    reverts = np.unique(unit[~on & (step > first[unit])]).size
+    if reverts:
+        raise TreatmentTimingError(
+            f"treatment switches off again in {plural(reverts, 'unit')} (column '{column}')",
+            expected="an indicator that stays 1 once it is 1",
+            todo="give first_treated, the period of the first exposure, if its effect is meant to last", where=where,
+        )  # fmt: skip
+    return first[unit]
