@@ -7,16 +7,19 @@ import importlib
 import io
 import re
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
+from evaltoolkit.errors import OptionError
 from evaltoolkit.plots.lettering import clean, cleaned
 from evaltoolkit.plots.sheet import Sheet, Words
 from evaltoolkit.results import FigureData
+from evaltoolkit.results.types import FigureKind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH: Final = 6.62
+KINDS: Final = get_args(FigureKind)
 _TAG: Final = re.compile(r"<[^<>]*>")
 _ID: Final = re.compile(r'( id="|url\(#|href="#)')
 
@@ -38,6 +41,11 @@ def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words
     matplotlib.figure.Figure
         In Jupyter it shows itself; ``savefig`` writes it.
 
+    Raises
+    ------
+    OptionError
+        The kind of figure is not known.
+
     Examples
     --------
     >>> from evaltoolkit.results import Column, FigureData
@@ -51,6 +59,8 @@ def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    if figure.kind not in KINDS:
+        raise OptionError.unknown("the kind of figure", figure.kind, KINDS)
     tidy = _safe(figure)
     kind = importlib.import_module(f"evaltoolkit.plots.{tidy.kind}")
     sheet = Sheet(tidy, width, words)

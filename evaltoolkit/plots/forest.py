@@ -2,7 +2,8 @@
 
 Columns: ``label`` text, optional ``detail`` text, ``estimate``, ``low``, ``high``, optional ``main``. Marks:
 ``x_label``, ``zero`` (0, or 1 for ratios, which stand on a logarithmic axis), ``zero_text``, ``level``, ``unit``
-(short: "%", "points"). Beyond forty rows the first forty are drawn, and the figure says so.
+(short: "%", "points"). With more than 16 rows each is one
+line; beyond 34 the first are drawn, and the figure says so.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from evaltoolkit.plots.axis import Scale, limits, tick_labels, value_scale
 from evaltoolkit.plots.lettering import height_of, width_of, wrap
 from evaltoolkit.plots.sheet import EDGE, TICK_ROOM, Sheet
 from evaltoolkit.plots.tidy import Tidy, decimals, finite
-from evaltoolkit.results import interval, number
+from evaltoolkit.results import interval, level_text, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = 40
+MOST = 34
+_ROOMY = 16
 _NAMES = 2.35
 _LONGEST_UNIT = 8
 _ONES = (0.001, 0.01, 0.1, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 10, 100, 1000)
@@ -31,16 +33,16 @@ _ONES = (0.001, 0.01, 0.1, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 10, 100, 1000)
 class _Row:
     label: list[str]
     detail: list[str]
-    numbers: tuple[float, float, float]
-    main: bool
     value: str
     range: str
+    numbers: tuple[float, float, float]
+    main: bool
 
     @property
     def height(self) -> float:
         left = height_of(len(self.label), p.LABEL) + height_of(len(self.detail), p.SMALL)
-        right = height_of(1, p.LABEL) + height_of(1, p.SMALL)
-        return max(left, right) + 0.1
+        right = height_of(1, p.LABEL) + (height_of(1, p.SMALL) if self.range else 0.0)
+        return max(left, right) + (0.1 if self.range or self.detail else 0.05)
 
 
 def paint(sheet: Sheet) -> None:
@@ -55,8 +57,8 @@ def paint(sheet: Sheet) -> None:
         [0.3, *(width_of(r.value, p.LABEL, "semibold") for r in rows), *(width_of(r.range, p.SMALL) for r in rows)]
     )
     left = EDGE + names + 0.25
-    left_out = len(every) - len(t)
-    foot = TICK_ROOM + (0.2 if t.mark("x_label") else 0) + (0.18 if left_out else 0)
+    note = _foot(t, len(every))
+    foot = TICK_ROOM + (0.2 if t.mark("x_label") else 0) + (0.18 if note else 0)
     box = (left, sheet.floor + foot, sheet.width - left - EDGE - values - 0.22, max(sum(r.height for r in rows), 0.4))
     x = _roomy(x, box[2])
     sheet.open(foot + box[3] + 0.04)
@@ -66,37 +68,55 @@ def paint(sheet: Sheet) -> None:
     ax.axvline(0.0, color=p.INK, lw=0.9, zorder=1)
     _draw(sheet, ax, rows, box, zero)
     sheet.bottom(ax, x, box, t.mark("x_label"))
-    if left_out:
-        sheet.text(EDGE, sheet.floor + 0.08, f"The first {MOST} of {len(every)} rows.", size=p.SMALL)
+    sheet.text(EDGE, sheet.floor + 0.08, note, size=p.SMALL)
 
 
 def _read(t: Tidy) -> list[_Row]:
-    estimates, lows, highs = t.numbers("estimate"), t.numbers("low"), t.numbers("high")
     signed = t.mark_number("zero", 0.0) != 1
     unit, level = _unit(t.mark("unit")), t.mark_number("level", 0.95)
+    numbers = zip(t.numbers("estimate"), t.numbers("low"), t.numbers("high"), strict=True)
     out = []
-    for label, detail, e, low, high, main in zip(
-        t.texts("label"), t.texts("detail"), estimates, lows, highs, t.cells("main"), strict=True
+    for label, detail, (e, low, high), main in zip(
+        t.texts("label"), t.texts("detail"), numbers, t.cells("main"), strict=True
     ):
         digits = decimals(e, low, high)
         value = number(e, digits, signed=signed) + unit if math.isfinite(e) else "not shown"
-        known = math.isfinite(low) and math.isfinite(high)
-        span = f"{100 * level:.4g}% CI {interval(low, high, digits)}" if known else ""
-        out.append(
-            _Row(
-                wrap(label, _NAMES, p.LABEL, weight="semibold", lines=2), wrap(detail, _NAMES, p.SMALL, lines=2),
-                (e, low, high), bool(main), "".join(wrap(value, 1.2, p.LABEL, weight="semibold", lines=1)),
-                "".join(wrap(span, 1.5, p.SMALL, lines=1)),
-            )
-        )  # fmt: skip
+        span = interval(low, high, digits) if math.isfinite(low) and math.isfinite(high) else ""
+        texts = _line(label, detail, value, span) if len(t) > _ROOMY else _block(label, detail, value, span, level)
+        out.append(_Row(*texts, numbers=(e, low, high), main=bool(main)))
     return out
+
+
+_Texts = tuple[list[str], list[str], str, str]
+
+
+def _block(label: str, detail: str, value: str, span: str, level: float) -> _Texts:
+    """Return a row on two lines: the detail below the label, the interval below the value."""
+    said = f"{level_text(level)} CI {span}" if span else ""
+    name = wrap(label, _NAMES, p.LABEL, weight="semibold", lines=2)
+    return name, wrap(detail, _NAMES, p.SMALL, lines=2), _short(value, p.LABEL), _short(said, p.SMALL)
+
+
+def _line(label: str, detail: str, value: str, span: str) -> _Texts:
+    """Return a row on one line; the level stands below the axis once."""
+    name = wrap(f"{label}, {detail}" if detail else label, _NAMES, p.LABEL, weight="semibold", lines=1)
+    return name, [], _short(f"{value} ({span})" if span else value, p.LABEL), ""
+
+
+def _short(words: str, size: float) -> str:
+    return "".join(wrap(words, 1.9, size, weight="semibold", lines=1))
+
+
+def _foot(t: Tidy, every: int) -> str:
+    first = f"The first {MOST} of {every} rows. " if every > len(t) else ""
+    return first + f"In parentheses: {level_text(t.mark_number('level', 0.95))} intervals." if len(t) > _ROOMY else ""
 
 
 def _unit(words: str) -> str:
     """Return what follows a number: a sign at once, a short word after a space; the axis names a long unit."""
     if len(words) > _LONGEST_UNIT:
         return ""
-    return f"\N{NO-BREAK SPACE}{words}" if words[:1].isalpha() else words
+    return f" {words}" if words[:1].isalpha() else words
 
 
 def _scale(t: Tidy) -> tuple[float, Scale]:
@@ -146,7 +166,7 @@ def _draw(sheet: Sheet, ax: Axes, rows: list[_Row], box: tuple[float, float, flo
         ax.plot([low, high], [middle, middle], color=light, lw=5.0, solid_capstyle="butt", zorder=2)
         marker, fill, edge = ("D", "white", dark) if unclear else ("o", dark, "white")
         ax.plot([e], [middle], marker, ms=5.6 if unclear else 6.6, mfc=fill, mec=edge, mew=1.2, zorder=3)
-        _words(sheet, row, box, box[1] + middle, color=p.MUTED if unclear or not row.range else p.PROGRAM)
+        _words(sheet, row, box, box[1] + middle, color=p.MUTED if unclear else p.PROGRAM)
         at -= row.height
 
 

@@ -1,7 +1,7 @@
 """``love``: how alike the groups are on each characteristic, before and after adjustment.
 
 Columns: ``covariate`` text, ``before``, ``after`` (standardized differences). Marks: ``threshold``, ``x_label``,
-``before_text``, ``after_text``. Beyond forty characteristics the most different ones are drawn, and the figure says so.
+``before_text``, ``after_text``. Beyond 34 characteristics the most different ones are drawn, and the figure says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from evaltoolkit.plots.tidy import Tidy, finite
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = 40
+MOST = 34
+_ROOMY = 18
 _NAMES = 2.1
 
 
@@ -26,7 +27,7 @@ def paint(sheet: Sheet) -> None:
     """Draw the figure on the sheet."""
     t = _largest(Tidy(sheet.figure))
     left_out = len(sheet.figure.rows) - len(t)
-    blocks = [wrap(name, _NAMES, p.TICK, lines=2) or ["–"] for name in t.texts("covariate")]
+    blocks = [wrap(name, _NAMES, p.TICK, lines=2 if len(t) <= _ROOMY else 1) or ["–"] for name in t.texts("covariate")]
     heights = [height_of(len(lines), p.TICK) + 0.06 for lines in blocks]
     room = max((width_of(line, p.TICK) for lines in blocks for line in lines), default=0.0)
     threshold = abs(t.mark_number("threshold", 0.0)) or 0.0

@@ -39,9 +39,16 @@ def effect_path(before: int = 8, after: int = 11, *, scale: float = 1.0, hidden:
         cells = (None,) * 5 if i in hidden else (e, e - half, e + half, e - 1.7 * half, e + 1.7 * half)
         rows.append((i, str(i).replace("-", "−"), *cells, "before" if i < 0 else "after"))
     return made(
-        "effect_path", "x label estimate low high band_low band_high phase", rows, x_label="Quarters since staff were trained",
-        y_label="Change per 10,000", before_text="Before training: no divergence", after_text="Training begins", boundary=-0.5, level=0.95,
-    )  # fmt: skip
+        "effect_path",
+        "x label estimate low high band_low band_high phase",
+        rows,
+        x_label="Quarters since staff were trained",
+        y_label="Change per 10,000",
+        before_text="Before training: no divergence",
+        after_text="Training begins",
+        boundary=-0.5,
+        level=0.95,
+    )
 
 
 def quarters(n: int, start: int = 2016) -> list[str]:
@@ -81,14 +88,31 @@ def series(n: int = 96, at: int = 54, *, hidden: tuple[int, ...] = (), scale: fl
         after = (base, base - 2 * scale, base + 2 * scale) if i >= at else (None, None, None)
         rows.append((i, labels[i], seen, fit, *after))
     return made(
-        "series", "x label observed fitted expected expected_low expected_high", rows,
-        interruptions=[{"x": at - 0.5, "label": "Law in force, July 2018"}], y_label="Contacts per month",
-        fitted_text="Model fit", expected_text="Expected without the law (95% CI)", observed_text="Observed contacts",
-    )  # fmt: skip
+        "series",
+        "x label observed fitted expected expected_low expected_high",
+        rows,
+        interruptions=[{"x": at - 0.5, "label": "Law in force, July 2018"}],
+        y_label="Contacts per month",
+        fitted_text="Model fit",
+        expected_text="Expected without the law (95% CI)",
+        observed_text="Observed contacts",
+    )
 
 
-NAMES = ["Trauma score", "Foster-care history", "Language other than English", "School enrolled", "Prior runaway episodes",
-         "Age at referral", "Prior services", "Substance-use need", "Prior system contacts", "Female", "Rural county", "Household size"]  # fmt: skip
+NAMES = [
+    "Trauma score",
+    "Foster-care history",
+    "Language other than English",
+    "School enrolled",
+    "Prior runaway episodes",
+    "Age at referral",
+    "Prior services",
+    "Substance-use need",
+    "Prior system contacts",
+    "Female",
+    "Rural county",
+    "Household size",
+]
 
 
 def love(n: int = 12, *, name: str = "") -> FigureData:
@@ -97,9 +121,14 @@ def love(n: int = 12, *, name: str = "") -> FigureData:
         for i in range(n)
     ]
     return made(
-        "love", "covariate before after", rows, threshold=0.1, x_label="Standardized mean difference",
-        before_text="before matching", after_text="after matching",
-    )  # fmt: skip
+        "love",
+        "covariate before after",
+        rows,
+        threshold=0.1,
+        x_label="Standardized mean difference",
+        before_text="before matching",
+        after_text="after matching",
+    )
 
 
 def overlap(n: int = 20, *, panels: int = 0, hidden: tuple[int, ...] = ()) -> FigureData:
@@ -111,16 +140,25 @@ def overlap(n: int = 20, *, panels: int = 0, hidden: tuple[int, ...] = ()) -> Fi
             rows.append((i / n, (i + 1) / n, program, comparison) + ((f"Panel {k}",) if panels else ()))
     keys = "low high program comparison" + (" panel" if panels else "")
     return made(
-        "overlap", keys, rows, x_label="Propensity score (estimated probability of receiving services)",
-        program_text="Served (n = 168)", comparison_text="Comparison (n = 474)",
-    )  # fmt: skip
+        "overlap",
+        keys,
+        rows,
+        x_label="Propensity score (estimated probability of receiving services)",
+        program_text="Served (n = 168)",
+        comparison_text="Comparison (n = 474)",
+    )
 
 
 def forest(n: int = 4, *, zero: int = 0, scale: float = 1.0) -> FigureData:
     rows = [
-        (f"Analysis {i}", "another estimator", *(scale * (v + (1.2 if zero else 0)) for v in (0.9 - 0.3 * i, 0.5 - 0.3 * i, 1.3 - 0.3 * i)), i == 0)
+        (
+            f"Analysis {i}",
+            "another estimator",
+            *(scale * (v + (1.2 if zero else 0)) for v in (0.9 - 0.3 * i, 0.5 - 0.3 * i, 1.3 - 0.3 * i)),
+            i == 0,
+        )
         for i in range(n)
-    ]  # fmt: skip
+    ]
     return made(
         "forest",
         "label detail estimate low high main",
