@@ -47,13 +47,15 @@ def did(
     outcome: str | Outcome,
     unit: str,
     time: str,
-    first_treated: str,
+    first_treated: str | None = None,
+    treated: str | None = None,
     covariates: Sequence[str] = (),
     comparison: str = "not-yet-treated",
     estimator: str = "callaway-santanna",
     adjust: str = "doubly-robust",
     anticipation: int = 0,
     base_period: str = "varying",
+    headline: str = "group",
     cluster: str | None = None,
     inference: str = "auto",
     level: float = 0.95,
@@ -73,6 +75,8 @@ def did(
         Column name, or an ``Outcome`` that says what it measures and its role.
     unit, time, first_treated
         Columns: the unit, the period, and the unit's first treated period (empty, 0 or inf = never).
+    treated
+        In place of ``first_treated``: column of 0 and 1, 1 from the first treated period on.
     covariates
         Columns whose value before treatment is adjusted for.
     comparison
@@ -85,10 +89,12 @@ def did(
         Periods before the start in which behaviour may already change.
     base_period
         ``varying`` or ``universal``.
+    headline
+        How effects are averaged: ``group``, ``simple``, ``dynamic`` or ``calendar``.
     cluster
         Column of clusters above the unit.
     inference, level, seed
-        Method (``auto`` says what it chose), confidence level, seed of random draws.
+        ``auto`` (says what it chose), ``analytic`` or ``jackknife``; confidence level; seed of random draws.
     title, program
         Words for the report.
     rows, identifiers
@@ -120,9 +126,9 @@ def did(
     2.0
     """
     settings = {
-        "unit": unit, "time": time, "first_treated": first_treated, "covariates": list(covariates),
-        "comparison": comparison, "estimator": estimator, "adjust": adjust, "anticipation": anticipation,
-        "base_period": base_period, "cluster": cluster,
+        "unit": unit, "time": time, "first_treated": first_treated, "treated": treated,
+        "covariates": list(covariates), "comparison": comparison, "estimator": estimator, "adjust": adjust,
+        "anticipation": anticipation, "base_period": base_period, "headline": headline, "cluster": cluster,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,

@@ -77,7 +77,8 @@ def membership(kind: Kind, cohort: IntArray, period: IntArray) -> FloatArray:
         return after[None, :].astype(np.float64)
     value = {"dynamic": period - cohort, "group": cohort, "calendar": period}[kind]
     inside = row_labels(kind, cohort, period)[:, None] == value[None, :]
-    return (inside if kind == "dynamic" else inside & after).astype(np.float64)
+    found: FloatArray = (inside if kind == "dynamic" else inside & after).astype(np.float64)
+    return found
 
 
 def aggregate(
@@ -113,7 +114,8 @@ def aggregate(
     Examples
     --------
     >>> sizes = Sizes(np.array([3, 4]), np.array([1, 3]), np.array([[1, 3]]))
-    >>> found = aggregate("group", np.array([3, 3, 4]), np.array([3, 4, 4]), np.array([1.0, 3, 6]), np.zeros((1, 3)), sizes)
+    >>> cohort, period = np.array([3, 3, 4]), np.array([3, 4, 4])
+    >>> found = aggregate("group", cohort, period, np.array([1.0, 3, 6]), np.zeros((1, 3)), sizes)
     >>> found.rows.tolist(), found.overall
     ([2.0, 6.0], 5.0)
     """
@@ -133,7 +135,7 @@ def aggregate(
         return Aggregation(labels, np.zeros(0), np.zeros((scores.shape[0], 0)), float(overall[0]), row_scores[:, 0])
     chosen = labels >= 0 if kind == "dynamic" else np.ones(labels.size, dtype=np.bool_)
     if kind == "group":
-        share = sizes.counts[np.searchsorted(sizes.cohorts, labels)] / 1.0
+        share = sizes.counts[np.searchsorted(sizes.cohorts, labels)].astype(np.float64)
         overall_scores = row_scores @ (share / share.sum())
         apart = np.zeros(sizes.cohorts.size)
         apart[np.searchsorted(sizes.cohorts, labels)] = (rows[0] - overall[0]) / share.sum()

@@ -78,7 +78,8 @@ class GroupTime:
     @property
     def reference(self) -> Mask:
         """Which cells are zero by definition, shape (K,)."""
-        return self.period == self.base
+        same: Mask = self.period == self.base
+        return same
 
 
 class CellError(ValueError):
@@ -117,8 +118,10 @@ def comparison_units(start: IntArray, periods: IntArray, rule: Rule, cell: tuple
     """Return who a cell is compared with, shape (n,)."""
     g, t, base = cell
     if rule.comparison == "never":
-        return start > int(periods[-1]) + rule.anticipation
-    return (start > max(t, base) + rule.anticipation) & (start != g)
+        found: Mask = start > int(periods[-1]) + rule.anticipation
+    else:
+        found = (start > max(t, base) + rule.anticipation) & (start != g)
+    return found
 
 
 def group_time(
@@ -210,6 +213,7 @@ class _Work:
     kept: dict[Hashable, _Models] = field(default_factory=dict)
 
     def models(self, g: int, compared: Mask, at: int) -> _Models:
+        """Return the fits for a cohort, its comparison units, and the period of the covariates."""
         where = at if self.design.shape[1] > 1 else 0
         key = (g, where, compared.tobytes())
         if key not in self.kept:
@@ -238,7 +242,8 @@ def _models(X: FloatArray, g: int, treated: Mask, compared: Mask, rule: Rule) ->
     fit = least_squares(X0, np.zeros(X0.shape[0]))
     if fit.aliased.size:
         raise CellError("collinear", g, int(fit.aliased[0]))
-    p1, p0, odds, H = np.zeros(len(X1)), np.zeros(len(X0)), np.zeros(len(X0)), np.zeros((k, k))
+    p1, p0, odds = np.zeros(len(X1)), np.zeros(len(X0)), np.zeros(len(X0))
+    H: FloatArray = np.zeros((k, k))
     if weighs and bare:
         odds = np.ones(len(X0))
     elif weighs:
@@ -248,8 +253,11 @@ def _models(X: FloatArray, g: int, treated: Mask, compared: Mask, rule: Rule) ->
             raise CellError("separation", g, _blamed(X[both], treated[both]))
         p = np.zeros(X.shape[0])
         p[both] = score.probabilities
-        p1, p0, H = p[treated], p[compared], np.linalg.inv(score.information)
+        p1, p0 = p[treated], p[compared]
+        H = np.asarray(np.linalg.inv(score.information), dtype=np.float64)
         odds = np.where(p0 < TRIM, p0 / (1 - p0), 0.0)
+        if odds.sum() <= 0:
+            raise CellError("separation", g)
     moved = -X1.mean(axis=0)
     if weighs:
         moved = moved + odds @ X0 / odds.sum()

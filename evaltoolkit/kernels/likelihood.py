@@ -83,7 +83,7 @@ def logit(design: FloatArray, chosen: NDArray[np.bool_]) -> Logit:
             break
     p = expit(X @ beta)
     information = (X * (p * (1 - p))[:, None]).T @ X
-    inside = converged and _EDGE < float(p.min()) and float(p.max()) < 1 - _EDGE
+    inside = converged and float(p.min()) > _EDGE and float(p.max()) < 1 - _EDGE
     return Logit(beta / length, p, information * np.outer(length, length), inside)
 
 

@@ -59,15 +59,15 @@ def _cells(fitted: Fitted) -> Method:
         if covariates
         else ""
     )
+    early = f" (less {options.anticipation} for anticipation)" if options.anticipation else ""
     base = (
         "Periods before the start are compared with the period before them."
         if options.base_period == "varying" else "All periods are compared with the last one before the start."
     )  # fmt: skip
     return Method(
         title="Group-time effects",
-        text=f"For each cohort g and period t, the change since the last period before the start"
-        f"{f' less {options.anticipation} for anticipation' if options.anticipation else ''} is compared with the change "
-        f"in {options.comparison} units.{adjusted} {base}",
+        text=f"For each cohort g and period t, the change since the last period before the start{early} is compared "
+        f"with the change in {options.comparison} units.{adjusted} {base}",
         equation=Equation(
             terms=(
                 Term(text="ATT(g,t) = E[Y", sub="t"), Term(text=" − Y", sub="b"), Term(text=" | G = g] − E[Y", sub="t"),
@@ -89,7 +89,7 @@ def _average(fitted: Fitted) -> Method:
 
 def _regression(fitted: Fitted) -> Method:
     if fitted.options.estimator == "two-by-two":
-        terms = (
+        terms: tuple[Term, ...] = (
             Term(text="Y", sub="it"), Term(text=" = α + γG", sub="i"), Term(text=" + δP", sub="t"),
             Term(text=" + τG", sub="i"), Term(text="P", sub="t"), Term(text=" + ε", sub="it"),
         )  # fmt: skip
@@ -97,8 +97,8 @@ def _regression(fitted: Fitted) -> Method:
         alt = "The outcome equals alpha plus gamma times group plus delta times after plus tau times their product."
     else:
         terms = (
-            Term(text="Y", sub="it"), Term(text=" = α", sub="i"), Term(text=" + λ", sub="t"), Term(text=" + τD", sub="it"),
-            Term(text=" + ε", sub="it"),
+            Term(text="Y", sub="it"), Term(text=" = α", sub="i"), Term(text=" + λ", sub="t"),
+            Term(text=" + τD", sub="it"), Term(text=" + ε", sub="it"),
         )  # fmt: skip
         text = "Least squares with an effect for each unit and each period (PanelOLS)."
         alt = "The outcome equals a unit effect plus a period effect plus tau times treatment plus an error."
@@ -111,9 +111,9 @@ def _regression(fitted: Fitted) -> Method:
 def _band(fitted: Fitted) -> Method:
     return Method(
         title="Band for all event times together",
-        text=f"The band uses the largest of the standardized estimates over {fitted.study.inference.draws:,} draws from a "
-        f"{'normal' if fitted.choice.way == 'analytic' and fitted.cells is not None else 't'} distribution with their "
-        f"estimated covariance (seed {fitted.study.inference.seed}).",
+        text=f"The band uses the largest of the standardized estimates over {fitted.study.inference.draws:,} draws "
+        f"from a {'normal' if fitted.band_df is None else 't'} distribution with their estimated covariance (seed "
+        f"{fitted.study.inference.seed}).",
     )  # fmt: skip
 
 
@@ -138,28 +138,28 @@ _CS = Reference(
     "Econometrics 225.", doi="10.1016/j.jeconom.2020.12.001",
 )  # fmt: skip
 _DR = Reference(
-    text="Sant'Anna, P. and Zhao, J. (2020). Doubly robust difference-in-differences estimators. Journal of Econometrics "
-    "219.", doi="10.1016/j.jeconom.2020.06.003",
+    text="Sant'Anna, P. and Zhao, J. (2020). Doubly robust difference-in-differences estimators. Journal of "
+    "Econometrics 219.", doi="10.1016/j.jeconom.2020.06.003",
 )  # fmt: skip
 _BACON = Reference(
-    text="Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing. Journal of Econometrics "
-    "225.", doi="10.1016/j.jeconom.2021.03.014",
+    text="Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing. Journal of "
+    "Econometrics 225.", doi="10.1016/j.jeconom.2021.03.014",
 )  # fmt: skip
 _WEIGHTS = Reference(
-    text="de Chaisemartin, C. and D'Haultfœuille, X. (2020). Two-way fixed effects estimators with heterogeneous treatment "
-    "effects. American Economic Review 110.", doi="10.1257/aer.20181169",
+    text="de Chaisemartin, C. and D'Haultfœuille, X. (2020). Two-way fixed effects estimators with heterogeneous "
+    "treatment effects. American Economic Review 110.", doi="10.1257/aer.20181169",
 )  # fmt: skip
 _ROTH = Reference(
-    text="Roth, J. (2022). Pretest with caution: event-study estimates after testing for parallel trends. American Economic "
-    "Review: Insights 4.", doi="10.1257/aeri.20210236",
+    text="Roth, J. (2022). Pretest with caution: event-study estimates after testing for parallel trends. American "
+    "Economic Review: Insights 4.", doi="10.1257/aeri.20210236",
 )  # fmt: skip
 _JACKKNIFE = Reference(
     text="MacKinnon, J., Nielsen, M. and Webb, M. (2023). Fast and reliable jackknife and bootstrap methods for "
     "cluster-robust inference. Journal of Applied Econometrics 38.", doi="10.1002/jae.2969",
 )  # fmt: skip
 _BANDS = Reference(
-    text="Montiel Olea, J. and Plagborg-Møller, M. (2019). Simultaneous confidence bands: theory, implementation, and an "
-    "application to SVARs. Journal of Applied Econometrics 34.", doi="10.1002/jae.2656",
+    text="Montiel Olea, J. and Plagborg-Møller, M. (2019). Simultaneous confidence bands: theory, implementation, "
+    "and an application to SVARs. Journal of Applied Econometrics 34.", doi="10.1002/jae.2656",
 )  # fmt: skip
 
 

@@ -156,7 +156,7 @@ class CellStudy:
         )
 
     def _df(self, inside: FloatArray) -> FloatArray:
-        """Return treated clusters behind each row less one, bounded by the comparison clusters; infinite if analytic."""
+        """Return the clusters behind each row less one, at most the comparison clusters; infinite if analytic."""
         if self.way == "analytic":
             return np.full(inside.shape[0], np.inf)
         cohort = np.searchsorted(self.sizes.cohorts, self.cells.cohort)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from evaltoolkit.designs.did.estimators import (
     cell_study,
     cohorts_of,
     explained,
-    measured,
 )
 from evaltoolkit.designs.did.inference import Choice, choose
 from evaltoolkit.designs.did.options import Options
@@ -35,6 +35,9 @@ AGGREGATIONS = {
     "dynamic": "average over time since the start",
     "calendar": "average over calendar periods",
 }
+
+
+_ADJUST: tuple[Literal["doubly-robust", "weighting", "regression"], ...] = ("doubly-robust", "weighting", "regression")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,11 @@ class Fitted:
         return self.study.inference.level
 
     @property
+    def band_df(self) -> float | None:
+        """Degrees of freedom behind the simultaneous band; None for normal."""
+        return _band_df(self.choice, regression=self.cells is None)
+
+    @property
     def unit(self) -> str:
         """What a unit is, in the plural."""
         return unit_word(self.study)
@@ -147,7 +155,7 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
         log_ratio = None if log_ratio is None else _without_errors(log_ratio)
     critical = simultaneous_critical_value(
         _finite(events), study.inference.level, draws=study.inference.draws, seed=study.inference.seed,
-        df=_df(choice) if np.isfinite(_df(choice)) and choice.way == "jackknife" else None,
+        df=_band_df(choice, regression=cells is None),
     )  # fmt: skip
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
@@ -161,6 +169,10 @@ def _df(choice: Choice) -> float:
     if choice.way == "jackknife":
         return float(min(choice.n_treated, choice.n_comparison) - 1)
     return float(choice.n_clusters - 1)
+
+
+def _band_df(choice: Choice, *, regression: bool) -> float | None:
+    return _df(choice) if (choice.way == "jackknife" or regression) and _df(choice) >= 1 else None
 
 
 def _without_errors(family: Family) -> Family:
@@ -203,13 +215,13 @@ def _variants(study: Study, options: Options, data: PanelStudy, choice: Choice) 
         todo.append((label, bare, Rule()))
     else:
         rule = options.rule
-        other = "never" if rule.comparison == "not-yet" else "not-yet"
+        other: Literal["never", "not-yet"] = "never" if rule.comparison == "not-yet" else "not-yet"
         several = cohorts_of(panel).size > 1
         if several and data.last_as_comparison is None:
             words = "never-treated" if other == "never" else "not-yet-treated"
             todo.append((f"{words} comparison", panel, dataclasses.replace(rule, comparison=other)))
         if data.covariate_names:
-            for adjust in ("doubly-robust", "weighting", "regression"):
+            for adjust in _ADJUST:
                 if adjust != rule.adjust:
                     todo.append((f"adjusted by {adjust}", panel, dataclasses.replace(rule, adjust=adjust)))
             todo.append(("without covariates", bare, rule))
@@ -242,6 +254,3 @@ def banded(fitted: Fitted, i: int) -> tuple[float, float] | None:
         return None
     reach = fitted.critical * m.std_error
     return m.estimate - reach, m.estimate + reach
-
-
-__all__ = ["AGGREGATIONS", "Fitted", "Variant", "banded", "fit", "measured", "percent"]

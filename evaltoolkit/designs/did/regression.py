@@ -59,8 +59,8 @@ def estimate(
     """Estimate the effect and the event study of a panel.
 
     ``twfe`` regresses on unit and period effects and one treatment indicator; ``two-by-two`` on group, time after the
-    start and their product. The event study always has unit and period effects. ``named`` holds the covariates' names and
-    the places where they are declared, for messages.
+    start and their product. The event study always has unit and period effects. ``named`` holds the covariates'
+    names and the places where they are declared, for messages.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def estimate(
         effect=effect,
         events=Family(labels, path[:m], path_spread[:, :m], np.full(m, df)),
         log_ratio=_log_ratio(panel, on, effect, way),
-        weights=_weights(panel, on, model),
+        weights=_weights(on, model),
         covariate_effects=beta[1 : 1 + len(covariates)],
     )
 
@@ -114,7 +114,8 @@ def _long(values: FloatArray) -> FloatArray:
 
 def _without_effects(values: FloatArray) -> FloatArray:
     """Take unit and period means out of a balanced panel, shape (n, T, k)."""
-    return values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean(axis=(0, 1))
+    found: FloatArray = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean(axis=(0, 1))
+    return found
 
 
 def _fit(panel: Panel, model: _Model, way: Way) -> tuple[FloatArray, FloatArray]:
@@ -131,7 +132,7 @@ def _fit(panel: Panel, model: _Model, way: Way) -> tuple[FloatArray, FloatArray]
     beta = fit.params.to_numpy(dtype=np.float64)
     if way == "jackknife":
         return beta, _deleted(panel, model)
-    # PanelOLS gives the bare sandwich here; its root is rotated so that the spread has one row for each cluster.
+    # PanelOLS gives the bare sandwich here; the scores behind it are scaled to it, one row for each cluster.
     size = panel.n_clusters
     factor = size / (size - 1) * (n * T - 1) / (n * T - k - (T if model.absorb else 0))
     scores = _scores(panel, model, beta)
@@ -142,7 +143,8 @@ def _matched(scores: FloatArray, covariance: FloatArray) -> FloatArray:
     """Scale scores so that their cross-product has the diagonal of the covariance."""
     mine, theirs = np.sqrt((scores**2).sum(axis=0)), np.sqrt(np.diag(covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return scores * np.where(mine > 0, theirs / mine, 1.0)
+        scaled: FloatArray = scores * np.where(mine > 0, theirs / mine, 1.0)
+    return scaled
 
 
 def _scores(panel: Panel, model: _Model, beta: FloatArray) -> FloatArray:
@@ -172,7 +174,8 @@ def _deleted(panel: Panel, model: _Model) -> FloatArray:
     full = least_squares(_long(X), _long(y)[:, 0]).coefficients[:k]
     size = panel.n_clusters
     found = delete_one_least_squares(_long(X), _long(y)[:, 0], codes)[:, :k]
-    return np.sqrt((size - 1) / size) * (found - full)
+    apart: FloatArray = np.sqrt((size - 1) / size) * (found - full)
+    return apart
 
 
 def _independent(panel: Panel, model: _Model, names: tuple[str, ...], places: tuple[str, ...]) -> None:
@@ -225,7 +228,7 @@ def _log_ratio(panel: Panel, on: FloatArray, effect: Family, way: Way) -> Family
     return Family(effect.labels, value, scale * (logs - value), effect.df)
 
 
-def _weights(panel: Panel, on: FloatArray, model: _Model) -> FloatArray:
+def _weights(on: FloatArray, model: _Model) -> FloatArray:
     """Return the weight of each treated unit and period in the effect (de Chaisemartin and D'Haultfoeuille 2020)."""
     X = _without_effects(model.X) if model.absorb else model.X
     long = _long(X)

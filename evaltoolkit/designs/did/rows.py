@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from evaltoolkit.designs.did.estimators import Family, Measured, cohorts_of
-from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, percent
+from evaltoolkit.designs.did.fitted import Fitted, percent
 from evaltoolkit.designs.did.inference import Choice
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import EstimateKind, Standing
@@ -164,8 +164,3 @@ def _group_time(fitted: Fitted) -> list[Estimate]:
             )
         )  # fmt: skip
     return rows
-
-
-def aggregation_words(kind: str) -> str:
-    """Return what an aggregation averages over, in words."""
-    return AGGREGATIONS[kind]

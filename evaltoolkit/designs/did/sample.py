@@ -188,7 +188,8 @@ def _balanced(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel
     outcome = widen(long.unit, at, long.outcome, shape)
     parts = [widen(long.unit, at, column, shape) for column in long.covariates.T]
     covariates = np.stack(parts, axis=2) if parts else np.zeros((*shape, 0))
-    complete = ~np.isnan(outcome).any(axis=1) & ~np.isnan(covariates).any(axis=(1, 2))
+    holes = np.isnan(outcome[:, :, None]).any(axis=(1, 2)) | np.isnan(covariates).any(axis=(1, 2))
+    complete = np.asarray(~holes, dtype=np.bool_)
     scope = scope_of(long.start[first_row], periods, complete, study, options)
     kept, inside = scope.kept, scope.inside
     cluster = long.cluster[first_row][kept]

@@ -110,8 +110,8 @@ def cohorts(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
         found.append((f"Started {label}", n, clusters if kind == "count" else None, *cells))
     compared = panel.start > panel.periods[-1]
     words = "Started later" if fitted.data.last_as_comparison is not None else "Never started"
-    clusters = int(np.unique(panel.clusters[compared]).size) if kind == "count" else None
-    found.append((words, int(compared.sum()), clusters, None, None, "–", None, None))
+    others = int(np.unique(panel.clusters[compared]).size) if kind == "count" else None
+    found.append((words, int(compared.sum()), others, None, None, "–", None, None))
     return TableData(
         key="cohorts", title="Who is compared: cohorts by their start", subtitle=measure(fitted),
         columns=_columns(

@@ -167,8 +167,8 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     all_of, treated = (fitted.small.people(n) if people else f"{n:,}" for n in (n_all, n_in))
     noun = fitted.data.calendar.noun
     first = (
-        f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the program, "
-        f"in {plural(starts, f'different {noun}') if starts > 1 else f'the same {noun}'}."
+        f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the "
+        f"program, in {plural(starts, f'different {noun}') if starts > 1 else f'the same {noun}'}."
     )
     if fitted.data.last_as_comparison is not None:
         last = fitted.data.calendar.label(fitted.data.last_as_comparison)
@@ -202,8 +202,8 @@ def _findings(fitted: Fitted, m: Measured) -> tuple[str, ...]:
     if found is not None and found.low is not None and found.high is not None:
         places = 0 if abs(found.estimate) >= 10 else 1
         lines.append(
-            f"Relative to what would have been without the program, that is {number(found.estimate, places, signed=True)} "
-            f"percent ({interval(found.low, found.high, places)})."
+            f"Relative to what would have been without the program, that is "
+            f"{number(found.estimate, places, signed=True)} percent ({interval(found.low, found.high, places)})."
         )
     factor, _ = display(fitted)
     for v in fitted.variants:
