@@ -60,7 +60,7 @@ def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(s * size for s in (1, 2, 2.5, 5, 10, 20, 25, 50) if _count(low, high, s * size) <= most)
     first = math.ceil(low / step - 1e-9)
-    return [(first + i) * step for i in range(_count(low, high, step))]
+    return [float(f"{(first + i) * step:.12g}") for i in range(_count(low, high, step))]
 
 
 def _count(low: float, high: float, step: float) -> int:
