@@ -13,6 +13,7 @@ from evaltoolkit.plots.palette import TICK
 from evaltoolkit.results.numbers import MINUS
 
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20|21)\d\d(?!\d)")
+_NEGATIVE = re.compile(r"^-(?=\d)")
 _GAP = 0.09
 
 
@@ -100,7 +101,9 @@ def period_scale(xs: Sequence[float], labels: Sequence[str], width: float, *, pa
 
     ``width`` is the length of the axis in inches.
     """
-    places = sorted({x: label for x, label in zip(xs, labels, strict=True) if math.isfinite(x)}.items())
+    places = sorted(
+        {x: _NEGATIVE.sub(MINUS, label) for x, label in zip(xs, labels, strict=True) if math.isfinite(x)}.items()
+    )
     low, high = limits([x for x, _ in places], pad=pad)
     chosen = _year_starts(places) or [p for p in places if p[1]]
     for step in range(1, max(len(chosen), 1) + 1):

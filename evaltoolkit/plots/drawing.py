@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from evaltoolkit.errors import OptionError
 from evaltoolkit.plots.lettering import clean, cleaned
-from evaltoolkit.plots.sheet import Sheet, Words
+from evaltoolkit.plots.sheet import Height, Sheet, Words
 from evaltoolkit.results import FigureData
 from evaltoolkit.results.types import FigureKind
 
@@ -24,7 +24,7 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 _ID: Final = re.compile(r'( id="|url\(#|href="#)')
 
 
-def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words") -> Figure:
+def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words", height: Height = "full") -> Figure:
     """Draw a figure.
 
     Parameters
@@ -33,6 +33,8 @@ def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words
         The figure as data. The module of each kind documents its columns and marks.
     width
         Width in inches; the height follows from the content.
+    height
+        ``low`` draws axes whose height is free at less than two thirds of it, for a page with little room.
     words
         ``with-words`` writes headline, sub-line and note into the drawing; ``bare`` leaves them to the page.
 
@@ -63,7 +65,7 @@ def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words
         raise OptionError.unknown("the kind of figure", figure.kind, KINDS)
     tidy = _safe(figure)
     kind = importlib.import_module(f"evaltoolkit.plots.{tidy.kind}")
-    sheet = Sheet(tidy, width, words)
+    sheet = Sheet(tidy, width, words, height)
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*Glyph.*missing from")
         kind.paint(sheet)
@@ -71,7 +73,7 @@ def draw(figure: FigureData, *, width: float = WIDTH, words: Words = "with-words
     return sheet.canvas
 
 
-def svg(figure: FigureData, *, width: float = WIDTH, words: Words = "bare") -> str:
+def svg(figure: FigureData, *, width: float = WIDTH, words: Words = "bare", height: Height = "full") -> str:
     """Return a figure as the text of an SVG file: no date, the same bytes for the same figure, text as text.
 
     Ids carry the figure's key, so that several figures can stand in one document.
@@ -79,7 +81,7 @@ def svg(figure: FigureData, *, width: float = WIDTH, words: Words = "bare") -> s
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    drawn = draw(figure, width=width, words=words)
+    drawn = draw(figure, width=width, words=words, height=height)
     out = io.StringIO()
     facts = {"Date": None, "Creator": None, "Title": clean(figure.headline), "Description": clean(figure.alt)}
     settings = {**_SETTINGS, "svg.fonttype": "none", "svg.hashsalt": f"evaltoolkit {clean(figure.key)}"}

@@ -26,6 +26,7 @@ _BAND = 0.2
 
 def paint(sheet: Sheet) -> None:
     """Draw the figure on the sheet."""
+    tall = sheet.tall(_PLOT_HEIGHT)
     t = Tidy(sheet.figure)
     phases, estimates = t.texts("phase"), t.numbers("estimate")
     columns = [t.numbers(key) for key in ("low", "high", "band_low", "band_high")]
@@ -39,9 +40,9 @@ def paint(sheet: Sheet) -> None:
     reading = _reading(t, phases)
     foot = TICK_ROOM + (0.2 if t.mark("x_label") else 0) + (GAP_ROOM if reading else 0) + (GAP_ROOM if hidden else 0)
     left = EDGE + 0.07 + tick_width(y) + 0.03
-    box = (left, sheet.floor + foot, sheet.width - left - EDGE, _PLOT_HEIGHT)
+    box = (left, sheet.floor + foot, sheet.width - left - EDGE, tall)
     x = period_scale(t.numbers("x"), t.texts("label"), box[2], pad=0.04)
-    body = foot + _PLOT_HEIGHT + _BAND + sheet.measure(t.mark("y_label"))
+    body = foot + tall + _BAND + sheet.measure(t.mark("y_label"))
     sheet.open(body)
     sheet.name_measure(t.mark("y_label"), sheet.floor + body)
     ax = sheet.axes(box, x, y)

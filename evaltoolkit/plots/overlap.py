@@ -25,6 +25,7 @@ _TITLE = 0.22
 
 def paint(sheet: Sheet) -> None:
     """Draw the figure on the sheet."""
+    tall = sheet.tall(_PANEL_HEIGHT)
     t = Tidy(sheet.figure)
     panels = t.split("panel") if t.has("panel") else [("", t)]
     edges = finite(t.numbers("low"), t.numbers("high"))
@@ -39,12 +40,12 @@ def paint(sheet: Sheet) -> None:
     ]
     hidden = sum(not math.isfinite(v) for key in ("program", "comparison") for v in t.numbers(key))
     titled = _TITLE if len(panels) > 1 or panels[0][0] else 0.0
-    step = _PANEL_HEIGHT + titled + 0.08
+    step = tall + titled + 0.08
     foot = TICK_ROOM + (0.2 if t.mark("x_label") else 0) + (GAP_ROOM if hidden else 0)
     width = sheet.width - EDGE - 0.16 - room_for(labels)
     sheet.open(foot + step * len(panels))
     for i, (name, part) in enumerate(panels):
-        box = (EDGE + 0.16, sheet.floor + foot + step * (len(panels) - 1 - i), width, _PANEL_HEIGHT)
+        box = (EDGE + 0.16, sheet.floor + foot + step * (len(panels) - 1 - i), width, tall)
         ax = sheet.axes(box, x, y)
         _bars(ax, part)
         if titled and name:

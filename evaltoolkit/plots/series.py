@@ -34,6 +34,7 @@ _PLOT_HEIGHT = 2.3
 
 def paint(sheet: Sheet) -> None:
     """Draw the figure on the sheet."""
+    tall = sheet.tall(_PLOT_HEIGHT)
     t = _in_order(Tidy(sheet.figure))
     values = finite(*(t.numbers(key) for key in ("observed", "fitted", "expected", "expected_low", "expected_high")))
     y = _scale(values)
@@ -41,10 +42,10 @@ def paint(sheet: Sheet) -> None:
     hidden = sum(not math.isfinite(v) for v in t.numbers("observed"))
     foot = TICK_ROOM + (GAP_ROOM if hidden else 0)
     left = EDGE + 0.07 + tick_width(y) + 0.03
-    box = (left, sheet.floor + foot, sheet.width - left - room_for(labels), _PLOT_HEIGHT)
+    box = (left, sheet.floor + foot, sheet.width - left - room_for(labels), tall)
     x = period_scale(t.numbers("x"), t.texts("label"), box[2])
     starts = t.mark_places("interruptions")
-    body = foot + _PLOT_HEIGHT + start_room(starts, x, box) + sheet.measure(t.mark("y_label"))
+    body = foot + tall + start_room(starts, x, box) + sheet.measure(t.mark("y_label"))
     sheet.open(body)
     sheet.name_measure(t.mark("y_label"), sheet.floor + body)
     ax = sheet.axes(box, x, y)

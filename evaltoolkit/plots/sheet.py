@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 Across = Literal["left", "center", "right"]
 Words = Literal["with-words", "bare"]
+Height = Literal["full", "low"]
 EDGE = 0.03
 TICK_ROOM = 0.24
+_LOW = 0.62
 
 
 class Sheet:
@@ -26,9 +28,10 @@ class Sheet:
     a report the page sets them).
     """
 
-    def __init__(self, figure: FigureData, width: float, words: Words) -> None:
+    def __init__(self, figure: FigureData, width: float, words: Words, height: Height = "full") -> None:
         self.figure = figure
         self.width = width
+        self._height_share = 1.0 if height == "full" else _LOW
         room = width - 2 * EDGE
         bare = words == "bare"
         self._head = [] if bare else wrap(figure.headline, room, p.HEADLINE, weight="semibold", lines=3)
@@ -36,6 +39,10 @@ class Sheet:
         self._note = [] if bare else wrap(figure.note, room, p.SMALL, lines=4)
         self.floor = EDGE + (height_of(len(self._note), p.SMALL) + 0.06 if self._note else 0.0)
         self.canvas: Figure
+
+    def tall(self, inches: float) -> float:
+        """Return the height of an axes whose height is free, less in a low drawing."""
+        return inches * self._height_share
 
     def open(self, body: float) -> None:
         """Start the drawing with a body of the height given, in inches above ``floor``."""

@@ -40,6 +40,7 @@ Line = tuple[str, list[float], list[float]]
 
 def paint(sheet: Sheet) -> None:
     """Draw the figure on the sheet."""
+    tall = sheet.tall(_PLOT_HEIGHT)
     t = Tidy(sheet.figure)
     program = _lines(t, "program")
     comparison = _lines(t, "comparison")
@@ -48,10 +49,10 @@ def paint(sheet: Sheet) -> None:
     hidden = sum(not math.isfinite(v) for v in t.numbers("value"))
     foot = TICK_ROOM + (GAP_ROOM if hidden else 0)
     left = EDGE + 0.07 + tick_width(y) + 0.03
-    box = (left, sheet.floor + foot, sheet.width - left - room_for(labels), _PLOT_HEIGHT)
+    box = (left, sheet.floor + foot, sheet.width - left - room_for(labels), tall)
     x = period_scale(t.numbers("x"), t.texts("label"), box[2])
     starts = t.mark_places("starts")
-    body = foot + _PLOT_HEIGHT + start_room(starts, x, box) + sheet.measure(t.mark("y_label"))
+    body = foot + tall + start_room(starts, x, box) + sheet.measure(t.mark("y_label"))
     sheet.open(body)
     sheet.name_measure(t.mark("y_label"), sheet.floor + body)
     ax = sheet.axes(box, x, y)

@@ -66,13 +66,14 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure with the words around it."""
+    """A figure with the words around it. The ``lead`` stands on page 1, drawn low if there is little room."""
 
     figure: FigureData
     headline: str
     subtitle: str
     note: str
     alt: str
+    lead: bool = False
     kind: Literal["picture"] = "picture"
 
 
@@ -123,11 +124,10 @@ Block = Paragraphs | Subheading | Bullets | Picture | Grid | Formula | Sources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A section: its heading and its blocks. ``new_page`` begins it on a page of its own."""
+    """A section: its heading and its blocks."""
 
     title: str
     blocks: tuple[Block, ...]
-    new_page: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from evaltoolkit.report.blocks import ReportModel
 from evaltoolkit.report.figures import lead_figure, picture
 from evaltoolkit.report.opening import confidence, facts, notice, tiles, without_missing_headline
@@ -36,7 +38,7 @@ def build(result: Result) -> ReportModel:
         confidence=confidence(result.evidence),
         supports=words.supports,
         does_not_show=words.does_not_show,
-        lead=picture(lead, result) if lead else None,
+        lead=dataclasses.replace(picture(lead, result), lead=True) if lead else None,
         sections=sections(result, shown=lead.key if lead else ""),
         attachment=attachment,
     )

@@ -85,8 +85,14 @@ def tiles(result: Result) -> tuple[BigNumber, ...]:
         kicker=tile.kicker, number=tile.number, meaning=tile.meaning, interval=tile.interval,
         clear=_clear(result.headline),
     )  # fmt: skip
-    others = [e for e in result.estimates if e.standing == "secondary" and e.kind in {"overall", "average"}]
+    others = [e for e in further_outcomes(result) if e.kind in {"overall", "average"}]
     return (first, *(_secondary_tile(e, result) for e in others[: MOST_TILES - 1]))
+
+
+def further_outcomes(result: Result) -> tuple[Estimate, ...]:
+    """Return the effects on outcomes other than the main one."""
+    main = result.headline.outcome
+    return tuple(e for e in result.estimates if e.standing == "secondary" and e.outcome != main)
 
 
 def _clear(e: Estimate) -> bool:

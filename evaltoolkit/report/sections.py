@@ -19,6 +19,7 @@ from evaltoolkit.report.blocks import (
     Subheading,
 )
 from evaltoolkit.report.figures import agreement, flow_figure, picture, sensitivity_figure
+from evaltoolkit.report.opening import further_outcomes
 from evaltoolkit.report.record import level_of, text_of
 from evaltoolkit.report.tables import grid, table
 from evaltoolkit.results import Diagnostic, Estimate, Result, interval, level_text, number, p_value, plural
@@ -42,7 +43,7 @@ def sections(result: Result, *, shown: str) -> tuple[Section, ...]:
     """Return the sections; ``shown`` is the key of the figure that stands on page 1 already."""
     made = (
         _section("At a glance", _glance(result, shown)),
-        _section("What was found, and how we know", _design(result, shown), new_page=True),
+        _section("What was found, and how we know", _design(result, shown)),
         _section("Checks on the design", _checks(result, shown)),
         _section("How fragile is it?", _fragility(result)),
         _section("Limits and safeguards", _limits(result)),
@@ -52,8 +53,8 @@ def sections(result: Result, *, shown: str) -> tuple[Section, ...]:
     return tuple(section for section in made if section.blocks)
 
 
-def _section(title: str, blocks: Iterable[Block | None], *, new_page: bool = False) -> Section:
-    return Section(title=title, blocks=tuple(block for block in blocks if block is not None), new_page=new_page)
+def _section(title: str, blocks: Iterable[Block | None]) -> Section:
+    return Section(title=title, blocks=tuple(block for block in blocks if block is not None))
 
 
 def _placed(result: Result, place: Place, shown: str) -> list[Block]:
@@ -76,7 +77,13 @@ def _glance(result: Result, shown: str) -> list[Block | None]:
 
 def _effects(result: Result) -> Grid:
     level = level_text(level_of(result))
-    rows = [e for e in (result.headline, *result.estimates) if e is result.headline or _main(e, result)]
+    percent = [
+        e
+        for e in result.estimates
+        if e.kind == "percent" and e.standing == "primary" and e.outcome == result.headline.outcome
+    ]
+    further = [e for e in further_outcomes(result) if e.kind in {"overall", "average", "percent"}]
+    rows = [result.headline, *percent, *further]
     question = text_of(result.study, "question")
     return grid(
         title="The question, the design and the effect",
@@ -96,11 +103,6 @@ def _how_estimated(result: Result) -> str:
     error = f", standard error {number(h.std_error)}" if h.std_error is not None else ""
     said += [f"Inference: {h.inference}{error}."] if h.inference else []
     return " ".join(said)
-
-
-def _main(e: Estimate, result: Result) -> bool:
-    relative = e.kind == "percent" and e.standing == "primary" and e.outcome == result.headline.outcome
-    return relative or (e.standing == "secondary" and e.kind in {"overall", "average", "percent"})
 
 
 def _effect_row(e: Estimate) -> list[str]:
@@ -172,7 +174,7 @@ def _tally(checks: Sequence[Diagnostic]) -> str:
 def _design(result: Result, shown: str) -> list[Block | None]:
     words = result.statements
     rest = [line for line in words.findings if line != words.bottom_line]
-    here = ["Figure 1 on the first page shows the main result."] if shown in _keys(result) else []
+    here = ["Figure 1 shows the main result."] if shown in _keys(result) else []
     prose = (*words.approach, *rest[2:], *here)
     return [
         Paragraphs(texts=prose, note_title="How we know", note=words.how_we_know),

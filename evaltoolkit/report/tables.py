@@ -13,6 +13,7 @@ from evaltoolkit.results.numbers import digits_for
 from evaltoolkit.results.types import Cell
 
 HIDDEN = "hidden"
+_YEAR = re.compile(r"(1[89]|2[01])\d\d")
 _NUMERIC = re.compile(r"[<>≤≥]? ?[+−-]?[\d.,]+%?( (to|of) [+−-]?[\d.,]+%?)?")
 
 
@@ -64,7 +65,8 @@ def grid(
 def _intervals(texts: Sequence[str]) -> bool:
     """Return whether the texts of a column are numbers or intervals, which are set to the right."""
     shown = [text for text in texts if text not in {"", "–", HIDDEN}]
-    return bool(shown) and all(_NUMERIC.fullmatch(text) for text in shown)
+    names = all(_YEAR.fullmatch(text) for text in shown)
+    return bool(shown) and not names and all(_NUMERIC.fullmatch(text) for text in shown)
 
 
 def _texts(column: Column, cells: Sequence[Cell]) -> list[str]:
@@ -84,7 +86,7 @@ def _shared_digits(column: Column, cells: Sequence[Cell]) -> int | None:
         return 0
     if large > 1000 * small or (large >= 20 and small < 1):
         return None
-    return max(min(digits_for(small), digits_for(large) + 2), 1 if large < 100 else 0)
+    return max(min(digits_for(small), digits_for(large) + 1), 1 if large < 100 else 0)
 
 
 def _own_digits(value: float) -> int:

@@ -82,7 +82,7 @@ def _compiled(model: str, timestamp: int, *, system_fonts: bool) -> tuple[bytes,
 def _payload(value: Any) -> Any:
     if isinstance(value, Picture):
         words = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name != "figure"}
-        return words | {"svg": svg(value.figure)}
+        return words | {"svg": svg(value.figure), "low": svg(value.figure, height="low") if value.lead else ""}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _payload(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
