@@ -21,13 +21,11 @@ class WaldTest:
     p_value: float
 
 
-def simultaneous_critical_value(
-    covariance: FloatArray, level: float, *, draws: int, seed: int, df: float | None = None
-) -> float:
+def simultaneous_critical_value(covariance: FloatArray, level: float, *, draws: int, seed: int) -> float:
     r"""Return c with :math:`P(\max_j |Z_j| \le c) =` ``level`` for Z normal with the matrix's correlations.
 
-    With ``df``, Z is divided by an independent :math:`\sqrt{\chi^2_\nu / \nu}` (multivariate t). Multiplying influence
-    functions by independent normal draws has exactly this law given the data, so no pass over the data is needed.
+    Multiplying influence functions by independent normal draws has exactly this law given the data, so no pass over the
+    data is needed.
 
     Parameters
     ----------
@@ -37,8 +35,6 @@ def simultaneous_critical_value(
         Coverage of all m intervals together.
     draws, seed
         Random draws, and their seed.
-    df
-        Degrees of freedom; None for normal.
 
     Returns
     -------
@@ -64,8 +60,6 @@ def simultaneous_critical_value(
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((draws, kept.size)) @ (vectors * np.sqrt(np.clip(values, 0, None))).T
     largest = np.abs(z).max(axis=1)
-    if df is not None:
-        largest = largest / np.sqrt(rng.chisquare(df, draws) / df)
     return float(np.quantile(largest, level))
 
 

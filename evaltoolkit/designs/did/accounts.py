@@ -111,9 +111,10 @@ def _regression(fitted: Fitted) -> Method:
 def _band(fitted: Fitted) -> Method:
     return Method(
         title="Band for all event times together",
-        text=f"The band uses the largest of the standardized estimates over {fitted.study.inference.draws:,} draws "
-        f"from a {'normal' if fitted.band_df is None else 't'} distribution with their estimated covariance (seed "
-        f"{fitted.study.inference.seed}).",
+        text="The band uses the largest of the standardized estimates over "
+        f"{fitted.study.inference.draws:,} draws from a normal distribution with their estimated covariance (seed "
+        f"{fitted.study.inference.seed}); where intervals use the t distribution, so does the band, at the same chance "
+        "of missing.",
     )  # fmt: skip
 
 

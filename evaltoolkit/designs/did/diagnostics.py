@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.estimators import cohorts_of
 from evaltoolkit.designs.did.fitted import Fitted
 from evaltoolkit.designs.did.inference import ENOUGH, words
+from evaltoolkit.designs.did.placebo import placebo_sites
 from evaltoolkit.results import Diagnostic, number, p_value, plural
 from evaltoolkit.results.types import VerdictWord
 
@@ -21,6 +23,9 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
         _pretrends(fitted), _just_before(fitted), _treated(fitted), _cohorts(fitted), _comparison(fitted),
         _balance(fitted),
     ]  # fmt: skip
+    placebo = placebo_sites(fitted)
+    if placebo is not None:
+        found.append(placebo)
     if fitted.options.estimator != "callaway-santanna":
         found += [_forbidden(fitted), *_moving_covariates(fitted)]
     return tuple(found)
@@ -64,7 +69,7 @@ def _just_before(fitted: Fitted) -> Diagnostic:
     unit = fitted.data.calendar.noun
     text = (
         f"In the last {unit} before the start that can be looked at, the difference is "
-        f"{number(found.estimate, signed=True)} (p = {p_value(found.p_value)})"
+        f"{amount(fitted, found, found.estimate, signed=True)} (p = {p_value(found.p_value)})"
     )
     text += (
         ", so sites may have changed their behaviour in advance; compare with a later base period (anticipation)."
@@ -202,7 +207,7 @@ def sensitivity(fitted: Fitted) -> tuple[Diagnostic, ...]:
     m = fitted.headline
     same = [v for v in known if (v.estimate > 0) == (m.estimate > 0)]
     agree = len(same) == len(known)
-    text = f"{len(same)} of {plural(len(known), 'other analysis', 'other analyses')} give an effect of the same sign."
+    text = f"Other analyses with an effect of the same sign as the headline: {len(same)} of {len(known)}."
     if lost:
         text += f" Could not be estimated: {', '.join(lost)}."
     return (

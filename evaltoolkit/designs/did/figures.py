@@ -88,7 +88,7 @@ def _event_alt(fitted: Fitted) -> str:
     clear_before = sum(m.low is not None and m.high is not None and not m.low <= 0 <= m.high for m in before)
     said = "; ".join(f"{noun(fitted, e)}: {_said(fitted, m)}" for e, m in after[:8])
     early = (
-        f"Of {plural(len(before), 'earlier point')}, {clear_before} have an interval that excludes zero."
+        f"Earlier points whose interval excludes zero: {clear_before} of {len(before)}."
         if before else "There is no earlier point to compare."
     )  # fmt: skip
     return f"Points with intervals by time since the start. {early} After the start: {said}."
@@ -142,8 +142,14 @@ def by_cohort(fitted: Fitted) -> FigureData | None:
             shown.append((f"Started {label}", sites, m, False))
     if len(shown) < 2:
         return None
-    up = sum(m.estimate > 0 for _, _, m, _ in shown)
-    return _forest(fitted, "cohorts", f"The effect is above zero in {up} of {len(shown)} cohorts", shown)
+    above = fitted.headline.estimate > 0
+    same = sum((m.estimate > 0) == above for _, _, m, _ in shown)
+    return _forest(
+        fitted,
+        "cohorts",
+        f"The effect is {'above' if above else 'below'} zero in {same} of {len(shown)} cohorts",
+        shown,
+    )
 
 
 def _forest(fitted: Fitted, key: str, headline: str, shown: list[tuple[str, str, Measured, bool]]) -> FigureData:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import stats
 
 from evaltoolkit.contract import small_cells
 from evaltoolkit.designs.did import regression as _regression
@@ -65,7 +66,7 @@ class Fitted:
     pretest
         Joint test of the periods before the start; None where there are none, or it cannot be computed.
     critical
-        Critical value of the simultaneous band over event times.
+        Critical value of the simultaneous band over event times, for a normal reference.
     variants
         Other admissible estimates.
     """
@@ -94,11 +95,6 @@ class Fitted:
     def level(self) -> float:
         """The confidence level."""
         return self.study.inference.level
-
-    @property
-    def band_df(self) -> float | None:
-        """Degrees of freedom behind the simultaneous band; None for normal."""
-        return _band_df(self.choice, regression=self.cells is None)
 
     @property
     def unit(self) -> str:
@@ -155,7 +151,6 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
         log_ratio = None if log_ratio is None else _without_errors(log_ratio)
     critical = simultaneous_critical_value(
         _finite(events), study.inference.level, draws=study.inference.draws, seed=study.inference.seed,
-        df=_band_df(choice, regression=cells is None),
     )  # fmt: skip
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
@@ -169,10 +164,6 @@ def _df(choice: Choice) -> float:
     if choice.way == "jackknife":
         return float(min(choice.n_treated, choice.n_comparison) - 1)
     return float(choice.n_clusters - 1)
-
-
-def _band_df(choice: Choice, *, regression: bool) -> float | None:
-    return _df(choice) if (choice.way == "jackknife" or regression) and _df(choice) >= 1 else None
 
 
 def _without_errors(family: Family) -> Family:
@@ -248,9 +239,13 @@ def percent(fitted: Fitted) -> Measured | None:
 
 
 def banded(fitted: Fitted, i: int) -> tuple[float, float] | None:
-    """Return the simultaneous band at one event time."""
+    """Return the simultaneous band at one event time.
+
+    The chance that one normal interval of the band misses is carried over to the t reference of each event time.
+    """
     m = fitted.events.one(i, fitted.level)
     if m.std_error is None or not np.isfinite(fitted.critical):
         return None
-    reach = fitted.critical * m.std_error
+    miss = float(stats.norm.sf(fitted.critical))
+    reach = (fitted.critical if m.df is None else float(stats.t.isf(miss, m.df))) * m.std_error
     return m.estimate - reach, m.estimate + reach

@@ -83,7 +83,7 @@ def _other_overall(fitted: Fitted) -> list[Estimate]:
     if fitted.cells is None:
         return []
     return [
-        _row(fitted, _shown(fitted, fitted.cells.overall(kind)), kind="overall", term=kind, standing="secondary")
+        _row(fitted, _shown(fitted, fitted.cells.overall(kind)), kind="overall", term=kind, standing="exploratory")
         for kind in ("group", "simple", "dynamic", "calendar")
         if kind != fitted.options.headline
     ]
@@ -112,7 +112,7 @@ def _event(fitted: Fitted, i: int) -> Estimate:
     e = int(fitted.events.labels[i])
     _, n = behind(fitted, "event", e)
     return _row(
-        fitted, _shown(fitted, fitted.events, i), kind="event-time", term=f"event time {e}", standing="secondary",
+        fitted, _shown(fitted, fitted.events, i), kind="event-time", term=f"event time {e}", standing="exploratory",
         people=n, event_time=e,
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ def _cohorts(fitted: Fitted) -> list[Estimate]:
         _, n = behind(fitted, "cohort", g)
         rows.append(
             _row(
-                fitted, _shown(fitted, family, i), kind="cohort", term=f"cohort {label}", standing="secondary",
+                fitted, _shown(fitted, family, i), kind="cohort", term=f"cohort {label}", standing="exploratory",
                 people=n, cohort=label,
             )
         )  # fmt: skip
@@ -142,7 +142,7 @@ def _calendar(fitted: Fitted) -> list[Estimate]:
         _, n = behind(fitted, "calendar", t)
         rows.append(
             _row(
-                fitted, _shown(fitted, family, i), kind="calendar-time", term=f"period {label}", standing="secondary",
+                fitted, _shown(fitted, family, i), kind="calendar-time", term=f"period {label}", standing="exploratory",
                 people=n, time=label,
             )
         )  # fmt: skip
@@ -160,7 +160,7 @@ def _group_time(fitted: Fitted) -> list[Estimate]:
         rows.append(
             _row(
                 fitted, _shown(fitted, family, k), kind="group-time", term=f"cohort {cohort} in {time}",
-                standing="secondary", people=n, cohort=cohort, time=time, event_time=t - g,
+                standing="exploratory", people=n, cohort=cohort, time=time, event_time=t - g,
             )
         )  # fmt: skip
     return rows

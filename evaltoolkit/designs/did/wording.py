@@ -6,7 +6,6 @@ from evaltoolkit.designs.did.accounts import assumptions, limits, methods, refer
 from evaltoolkit.designs.did.display import amount, compared_with, digits, display, span, times, what
 from evaltoolkit.designs.did.estimators import Measured, cohorts_of
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, percent
-from evaltoolkit.designs.did.inference import words
 from evaltoolkit.designs.did.rows import NAMES
 from evaltoolkit.results import (
     Diagnostic,
@@ -210,5 +209,4 @@ def _findings(fitted: Fitted, m: Measured) -> tuple[str, ...]:
         if v.found is not None:
             value = number(times(v.found.estimate, factor), digits(fitted, m), signed=True)
             lines.append(f"Another analysis, {v.label}: {value}.")
-    lines.append(words(fitted.choice, regression=fitted.cells is None))
     return tuple(lines)
