@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-import evaltoolkit.report
 from tests.cli.conftest import DESIGN, Call
 
 DATA = {
@@ -79,11 +79,18 @@ def test_a_folder_that_cannot_be_written(place: str, project: Path, call: Call) 
 
 
 def test_a_full_disk(project: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: object) -> None:
-        raise OSError(28, os.strerror(28))
+    call("run", "designs/toy.toml")
+    before = {path: path.read_bytes() for path in (project / "reports").rglob("*") if path.is_file()}
 
-    monkeypatch.setattr(evaltoolkit.report, "write_report", full)
-    refused(call, project, "No space left on device", "run", "designs/toy.toml", "--quiet")
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as half:
+            half.write(data[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    refused(call, project, "the disk is full", "run", "designs/toy.toml", "--quiet")
+    refused(call, project, "the disk is full", "run", "designs/toy.toml", "--quiet", "--out", "elsewhere")
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.parametrize("words", [["--format", "docx"], ["--seed", "-1"], ["--sed", "1"]])

@@ -37,8 +37,9 @@ def test_every_command_has_help(command: str, call: Call) -> None:
 def test_run_writes_a_folder_and_only_its_files_to_stdout(project: Path, call: Call) -> None:
     code, out, err = call("run", "designs/toy.toml")
     assert code == 0
-    assert [Path(line).is_file() for line in out.splitlines()] == [True]
-    assert (project / "reports" / "toy" / "result.json").is_file()
+    written = {str(path.relative_to(project)) for path in (project / "reports").rglob("*") if path.is_file()}
+    assert {str(Path(line).absolute().relative_to(project)) for line in out.splitlines()} == written
+    assert {f"reports/toy/{name}" for name in ("report.pdf", "result.json", "manifest.json")} <= written
     assert "estimating" in err
 
 
@@ -104,7 +105,9 @@ def test_report_renders_again_without_data(project: Path, call: Call) -> None:
     (project / "data" / "rows.csv").unlink()
     code, out, _ = call("report", "reports/toy/result.json", "--out", "again")
     assert code == 0
-    assert Path(out.strip()).is_file()
+    pdf, *others = [Path(line) for line in out.splitlines()]
+    assert pdf.read_bytes() == (project / "reports" / "toy" / "report.pdf").read_bytes()
+    assert all(path.is_file() for path in others)
 
 
 def test_check_lists_findings_and_never_values(project: Path, call: Call) -> None:
