@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evaltoolkit.plots.tidy import decimals
 from evaltoolkit.report.blocks import Picture
-from evaltoolkit.report.record import level_of
+from evaltoolkit.report.record import level_of, seen
 from evaltoolkit.results import Column, Estimate, FigureData, Result, interval, level_text, number, plural
 
 _LEADS = ("effect_path", "series", "forest", "love", "trajectories", "overlap", "flow")
@@ -159,10 +159,10 @@ def picture(figure: FigureData, result: Result) -> Picture:
     said = f"{plural(hidden, 'value')} hidden to protect small groups." if hidden else ""
     return Picture(
         figure=figure,
-        headline=figure.headline,
+        headline=seen(figure.headline, figure.kind.replace("_", " ").capitalize()),
         subtitle=figure.subtitle,
         note=" ".join(part for part in (figure.note, said) if part),
-        alt=figure.alt or figure.headline,
+        alt=seen(figure.alt, figure.headline, figure.kind.replace("_", " ").capitalize()),
     )
 
 

@@ -7,7 +7,7 @@ import dataclasses
 from evaltoolkit.report.blocks import ReportModel
 from evaltoolkit.report.figures import lead_figure, picture
 from evaltoolkit.report.opening import confidence, facts, notice, tiles, without_missing_headline
-from evaltoolkit.report.record import clean_result, day_of, look_up, text_of
+from evaltoolkit.report.record import clean_result, day_of, look_up, seen, text_of
 from evaltoolkit.report.sections import sections
 from evaltoolkit.results import Result, to_json
 
@@ -24,7 +24,7 @@ def build(result: Result) -> ReportModel:
     lead = lead_figure(result)
     day = day_of(result)
     return ReportModel(
-        title=text_of(study, "title") or words.design_name,
+        title=seen(text_of(study, "title"), words.design_name, "Program evaluation report"),
         subtitle=text_of(study, "question"),
         language=text_of(study, "report", "language") or "en",
         paper=text_of(study, "report", "paper") or "us-letter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,15 @@ def text_of(study: Mapping[str, Any], *path: str) -> str:
     """Return a value of the study record as text, empty where absent."""
     value = look_up(study, *path)
     return "" if value is None else str(value)
+
+
+def seen(*texts: str) -> str:
+    r"""Return the first text that can be seen: titles and alternative texts of a tagged PDF must not be empty.
+
+    >>> seen(" ", "\u200b", "Effect")
+    'Effect'
+    """
+    return next((text for text in texts if any(unicodedata.category(ch)[0] not in "CZ" for ch in text)), "Untitled")
 
 
 def level_of(result: Result) -> float:

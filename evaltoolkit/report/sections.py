@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -20,9 +21,9 @@ from evaltoolkit.report.blocks import (
 )
 from evaltoolkit.report.figures import agreement, flow_figure, picture, sensitivity_figure
 from evaltoolkit.report.opening import further_outcomes
-from evaltoolkit.report.record import level_of, text_of
+from evaltoolkit.report.record import level_of, seen, text_of
 from evaltoolkit.report.tables import grid, table
-from evaltoolkit.results import Diagnostic, Estimate, Result, interval, level_text, number, p_value, plural
+from evaltoolkit.results import Diagnostic, Equation, Estimate, Result, interval, level_text, number, p_value, plural
 
 Place = Literal["glance", "results", "checks", "methods"]
 
@@ -137,7 +138,7 @@ def _verdicts(title: str, subtitle: str, checks: Sequence[Diagnostic]) -> Grid |
         subtitle=subtitle,
         heads=["Question", "What was found", "Verdict"],
         rows=[[d.question, d.text + _numbers(d), _VERDICTS[d.verdict]] for d in checks],
-        note=_tally(checks),
+        note=" ".join(part for part in (_tally(checks), _check_sources(checks)) if part),
     )
 
 
@@ -151,6 +152,11 @@ def _numbers(d: Diagnostic) -> str:
     if d.threshold is not None and not _said(d.threshold, d.text):
         parts.append(f"threshold {d.threshold:g}")
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _check_sources(checks: Sequence[Diagnostic]) -> str:
+    named = dict.fromkeys(d.reference.rstrip(".") for d in checks if d.reference)
+    return f"Sources: {'; '.join(named)}." if named else ""
 
 
 def _said(value: float, text: str) -> bool:
@@ -274,11 +280,19 @@ def _methods(result: Result) -> list[Block | None]:
     )
     return [
         aim,
-        *(Formula(title=m.title, text=m.text, equation=m.equation) for m in words.methods),
+        *(Formula(title=seen(m.title, "Method"), text=m.text, equation=_readable(m.equation)) for m in words.methods),
         *_placed(result, "methods", ""),
         Subheading(text="References") if sources else None,
         Sources(items=sources) if sources else None,
     ]
+
+
+def _readable(equation: Equation | None) -> Equation | None:
+    """Return the equation with a reading for those who cannot see it."""
+    if equation is None:
+        return None
+    letters = " ".join(term.text for term in equation.terms)
+    return dataclasses.replace(equation, alt=seen(equation.alt, letters, "Equation"))
 
 
 def _provenance(result: Result) -> list[Block | None]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from evaltoolkit.report.blocks import Align, Grid
+from evaltoolkit.report.record import seen
 from evaltoolkit.report.widths import layout
 from evaltoolkit.results import Column, DisclosureLog, TableData, number, p_value
 from evaltoolkit.results.numbers import digits_for
@@ -50,7 +51,7 @@ def grid(
     sides: tuple[Align, ...] = tuple(align) if align else tuple("left" for _ in heads)
     made = layout(heads, [[row[j] for row in rows] for j in range(len(heads))], sides)
     return Grid(
-        title=title,
+        title=seen(title, "Table"),
         subtitle=subtitle,
         note=note,
         heads=tuple(heads),

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from typing import Any
 
 import pikepdf
 import pytest
@@ -13,6 +14,18 @@ from evaltoolkit.report import build
 from evaltoolkit.report.typst_pdf import render
 from evaltoolkit.results import Result
 from tests.report.results_made import MADE
+
+
+def elements(node: Any) -> Iterator[pikepdf.Dictionary]:
+    """Walk a structure tree in reading order."""
+    if isinstance(node, pikepdf.Array):
+        for inner in node:
+            yield from elements(inner)
+    elif isinstance(node, pikepdf.Dictionary):
+        if "/S" in node:
+            yield node
+        if "/K" in node:
+            yield from elements(node["/K"])
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,12 @@ class Written:
 
     def says(self, words: str) -> bool:
         return "".join(words.split()) in self.squeezed
+
+    @cached_property
+    def alternatives(self) -> list[str]:
+        """The alternative texts of the tags."""
+        with self.open() as pdf:
+            return [str(e["/Alt"]) for e in elements(pdf.Root.StructTreeRoot.K) if "/Alt" in e]
 
     def open(self) -> pikepdf.Pdf:
         return pikepdf.open(BytesIO(self.pdf))

@@ -202,6 +202,7 @@ CHECKS = (
         statistic="Wald chi-squared",
         value=5.2,
         df=7,
+        reference="Roth (2022), doi 10.1257/aeri.20210236",
         p_value=0.64,
     ),
     Diagnostic(

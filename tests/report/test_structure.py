@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pikepdf
@@ -13,20 +12,8 @@ import pytest
 
 from evaltoolkit.report import build, render_pdf
 from evaltoolkit.results import to_json
-from tests.report.conftest import Written
+from tests.report.conftest import Written, elements
 from tests.report.results_made import MADE
-
-
-def elements(node: Any) -> Iterator[pikepdf.Dictionary]:
-    """Walk the structure tree in reading order."""
-    if isinstance(node, pikepdf.Array):
-        for inner in node:
-            yield from elements(inner)
-    elif isinstance(node, pikepdf.Dictionary):
-        if "/S" in node:
-            yield node
-        if "/K" in node:
-            yield from elements(node["/K"])
 
 
 def tags(pdf: pikepdf.Pdf, *names: str) -> list[pikepdf.Dictionary]:
