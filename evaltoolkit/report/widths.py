@@ -10,7 +10,7 @@ from typing import Final
 from evaltoolkit.plots.lettering import width_of
 from evaltoolkit.report.blocks import Align
 
-PAGE: Final = 6.62
+PAGE: Final = 6.38  # the text width of A4, the narrower paper
 SIZE: Final = 8.8
 _SMALLEST: Final = 5.6
 _PAD: Final = 0.15
