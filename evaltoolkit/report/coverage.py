@@ -47,12 +47,9 @@ def displayable(model: Thing) -> tuple[Thing, Coverage]:
 @functools.cache
 def bundled() -> frozenset[str]:
     """Return the characters that the bundled text font has in every weight."""
-    from fontTools.ttLib import TTFont
+    from matplotlib.font_manager import get_font
 
-    sets = []
-    for file in sorted(FONTS.glob("SourceSans3-*.ttf")):
-        with TTFont(file, lazy=True) as font:
-            sets.append(set(font.getBestCmap()))
+    sets = [set(get_font(str(file)).get_charmap()) for file in sorted(FONTS.glob("SourceSans3-*.ttf"))]
     return frozenset(map(chr, set.intersection(*sets)))
 
 

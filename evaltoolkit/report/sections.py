@@ -27,7 +27,7 @@ from evaltoolkit.results import Diagnostic, Equation, Estimate, Result, interval
 
 Place = Literal["glance", "results", "checks", "methods"]
 
-_VERDICTS = {"pass": "✓ Pass", "caution": "▲ Caution", "fail": "✕ Fail", "not-applicable": "– Not applicable"}
+_VERDICTS = {"pass": "✓ Pass", "caution": "▲ Caution", "fail": "✗ Fail", "not-applicable": "– Not applicable"}
 _CONTEXT = (
     ("setting", "Setting"),
     ("participants", "Who took part"),

@@ -57,7 +57,7 @@ def test_figures_and_tables_are_numbered_in_order(report: Written) -> None:
 
 def test_checks_stand_with_their_verdicts_in_words(report_of: Any) -> None:
     text = report_of("staggered").text
-    for word in ("✓ Pass", "▲ Caution", "✕ Fail", "– Not applicable"):
+    for word in ("✓ Pass", "▲ Caution", "✗ Fail", "– Not applicable"):
         assert word in text
     assert "5 checks: 2 passed, 1 calls for caution, 1 failed." in text
     assert report_of("staggered").says("Wald chi-squared 5.2 on 7 df, p 0.640")

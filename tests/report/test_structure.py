@@ -11,6 +11,7 @@ import pikepdf
 import pytest
 
 from evaltoolkit.report import build, render_pdf
+from evaltoolkit.report.coverage import displayable
 from evaltoolkit.results import to_json
 from tests.report.conftest import Written, elements
 from tests.report.results_made import MADE
@@ -110,3 +111,16 @@ def test_the_date_is_the_report_s_and_never_the_clock_s(report_of: Any) -> None:
     with report_of("staggered").open() as pdf, report_of("interrupted").open() as undated:
         assert str(pdf.docinfo["/CreationDate"]).startswith("D:20261123")
         assert str(undated.docinfo.get("/CreationDate", "D:1980")).startswith("D:1980")
+
+
+def test_a_report_needs_no_font_of_the_machine(report: Written) -> None:
+    """Else its bytes would be others on another machine."""
+    _, coverage = displayable(build(report.result))
+    assert not coverage.system_fonts
+    with report.open() as pdf:
+        names = {
+            str(font.BaseFont).split("+")[1].split("-")[0]
+            for page in pdf.pages
+            for font in page.Resources.get("/Font", pikepdf.Dictionary()).values()
+        }
+    assert names <= {"SourceSans3", "SourceSerif4Display", "NewCMMath"}
