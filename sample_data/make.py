@@ -30,7 +30,7 @@ _NILE = "Cobb (1978), Biometrika 65, 243-251; public domain, shipped in the Pyth
 
 
 def job_training() -> tuple[pd.DataFrame, tuple[Variable, ...]]:
-    """Michigan manufacturers, 1987 to 1989, some with a training grant in 1988 or 1989."""
+    """Return Michigan manufacturers, 1987 to 1989, some with a training grant in 1988 or 1989."""
     data = jobtraining.load().sort_values(["fcode", "year"], ignore_index=True)
     # grant is 1 in the year of the grant and 0 again after it; the year of the first grant is what a design needs.
     first = data.loc[data["grant"] == 1].groupby("fcode")["year"].min()
@@ -52,7 +52,8 @@ def job_training() -> tuple[pd.DataFrame, tuple[Variable, ...]]:
                  f"derived from the yearly indicator grant, which is 0 again after the grant; {_JOBS}"),
         Variable("hours_per_employee", "number", "hours of training per employee in the year; empty = not reported",
                  "outcome (process)", _JOBS),
-        Variable("scrap_rate", "number", "items scrapped per 100 made; empty = not reported", "outcome (process)", _JOBS),
+        Variable("scrap_rate", "number", "items scrapped per 100 made; empty = not reported", "outcome (process)",
+                 _JOBS),
         Variable("employees", "whole number", "employees at the plant; empty = not reported", "covariate", _JOBS),
         Variable("union", "0 or 1", "1 = a union represents the employees", "covariate", _JOBS),
     )  # fmt: skip
@@ -60,7 +61,7 @@ def job_training() -> tuple[pd.DataFrame, tuple[Variable, ...]]:
 
 
 def smoking_birth_weight() -> tuple[pd.DataFrame, tuple[Variable, ...]]:
-    """Births in the United States, 1988, with the mother's smoking during pregnancy."""
+    """Return births in the United States, 1988, with the mother's smoking during pregnancy."""
     data = birthweight.load()
     data.columns = [str(c).strip() for c in data.columns]
     frame = pd.DataFrame(
@@ -90,7 +91,7 @@ def smoking_birth_weight() -> tuple[pd.DataFrame, tuple[Variable, ...]]:
 
 
 def nile() -> tuple[pd.DataFrame, tuple[Variable, ...]]:
-    """The yearly flow of the Nile at Aswan, 1871 to 1970."""
+    """Return the yearly flow of the Nile at Aswan, 1871 to 1970."""
     data = statsmodels.datasets.nile.load_pandas().data
     frame = pd.DataFrame({"year": data["year"].astype(np.int64), "volume": data["volume"].astype(np.int64)})
     codebook = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,8 +14,8 @@ from evaltoolkit.simulate.world import Draw, World, stream, variables
 NAME: Final = "training-counties"
 FIRST_YEAR: Final = 2016
 QUARTERS: Final = 28
-COHORTS: Final = {8: 10, 13: 10, 18: 12}  # quarter of the training (0 = 2016 Q1): number of counties
-NEVER: Final = 24
+COHORTS: Final = {8: 8, 13: 9, 18: 9}  # quarter of the training (0 = 2016 Q1): number of counties
+NEVER: Final = 22
 RAMP: Final = (0.35, 0.65, 0.9, 1.0)  # share of the full effect in the first quarters; full from then on
 FULL_EFFECT: Final = {8: 1.1, 13: 1.0, 18: 0.8}  # per 10,000 youth and quarter
 SEASON: Final = (0.05, 0.1, -0.2, 0.05)  # fewer reports while schools are closed
@@ -58,17 +59,25 @@ def _truth(scale: float, population: NDArray[np.float64], cohort: NDArray[np.int
     }
 
 
-def _county_traits(
-    rng: np.random.RandomState, n: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    urban = np.round(rng.beta(2.0, 2.0, n), 2)
-    population = np.round(np.exp(rng.normal(9.3 + 1.2 * urban, 0.35)), -1)
-    caseload = np.round(np.clip(rng.normal(9.0 + 3.0 * urban, 2.0), 3.0, None), 1)
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What is fixed about n counties, each of shape (n,); ``cohort`` is -1 where nobody was trained."""
+
+    urban: NDArray[np.float64]
+    population: NDArray[np.float64]
+    caseload: NDArray[np.float64]
+    cohort: NDArray[np.int64]
+
+
+def _traits(rng: np.random.RandomState, n: int) -> _Traits:
+    urban = np.asarray(np.round(rng.beta(2.0, 2.0, n), 2), dtype=np.float64)
+    population = np.asarray(np.round(np.exp(rng.normal(9.7 + 1.2 * urban, 0.35)), -1), dtype=np.float64)
+    caseload = np.asarray(np.round(np.clip(rng.normal(9.0 + 3.0 * urban, 2.0), 3.0, None), 1), dtype=np.float64)
     # Training came to urban counties a little sooner.
     order = np.argsort(-(urban + rng.normal(0, 0.6, n)), kind="stable")
-    cohort = np.full(n, -1)
+    cohort = np.full(n, -1, dtype=np.int64)
     cohort[order[: sum(COHORTS.values())]] = rng.permutation(np.repeat(list(COHORTS), list(COHORTS.values())))
-    return urban, population, caseload, cohort
+    return _Traits(urban, population, caseload, cohort)
 
 
 def _county_shocks(rng: np.random.RandomState, n: int) -> NDArray[np.float64]:
@@ -85,31 +94,30 @@ def draw(seed: int, scale: float) -> Draw:
     """Draw the counties once."""
     rng = stream(seed)
     n = sum(COHORTS.values()) + NEVER
-    urban, population, caseload, cohort = _county_traits(rng, n)
+    county = _traits(rng, n)
     shock = _county_shocks(rng, n)
-    level = 1.2 + 0.7 * urban + 0.03 * (caseload - 10) + rng.uniform(-0.3, 0.3, n)
+    level = 1.2 + 0.7 * county.urban + 0.03 * (county.caseload - 10) + rng.uniform(-0.3, 0.3, n)
     step = np.arange(QUARTERS)
-    common = np.array([SEASON[t % 4] + 0.015 * t + SCHOOLS_CLOSED.get(t, 0.0) for t in step])
-    effect = np.array([[effect_at(int(g), t, scale) if g >= 0 else 0.0 for t in step] for g in cohort])
-    rate = np.clip(level[:, None] + common + URBAN_TREND * urban[:, None] * step + effect, 0.02, None) * shock
-    growth = 1 + 0.001 * step
-    youth = np.round(population[:, None] * growth)
-    recognized = rng.poisson(youth * rate / 10_000)
-    names = _names(n)
+    common = np.array([SEASON[t % 4] + 0.015 * t + SCHOOLS_CLOSED.get(t, 0.0) for t in range(QUARTERS)])
+    effect = [[effect_at(g, t, scale) if g >= 0 else 0.0 for t in range(QUARTERS)] for g in county.cohort.tolist()]
+    rate = level[:, None] + common + URBAN_TREND * county.urban[:, None] * step + np.array(effect)
+    youth = np.round(county.population[:, None] * (1 + 0.001 * step))
+    recognized = rng.poisson(youth * rate * shock / 10_000)
+    quarters = [_quarter(t) for t in range(QUARTERS)]
+    starts = [quarters[g] if g >= 0 else "" for g in county.cohort.tolist()]
     frame = pd.DataFrame(
         {
-            "county": np.repeat(names, QUARTERS),
-            "quarter": np.tile([_quarter(t) for t in step], n),
-            "training_quarter": np.repeat([_quarter(int(g)) if g >= 0 else "" for g in cohort], QUARTERS),
+            "county": np.repeat(_names(n), QUARTERS),
+            "quarter": np.tile(quarters, n),
+            "training_quarter": np.repeat(starts, QUARTERS),
             "recognized": recognized.ravel(),
             "youth_10_17": youth.ravel().astype(np.int64),
-            "urban_share": np.repeat(urban, QUARTERS),
-            "caseload_2015": np.repeat(caseload, QUARTERS),
+            "urban_share": np.repeat(county.urban, QUARTERS),
+            "caseload_2015": np.repeat(county.caseload, QUARTERS),
         }
     )
-    return Draw(
-        frame.sort_values(["county", "quarter"], ignore_index=True), _truth(scale, population, cohort), _CODEBOOK
-    )
+    frame = frame.sort_values(["county", "quarter"], ignore_index=True)
+    return Draw(frame, _truth(scale, county.population, county.cohort), _CODEBOOK)
 
 
 _CODEBOOK: Final = variables(
