@@ -73,7 +73,7 @@ def slow_att(
     base, compared = slow_cells(start, rule)[key]
     if base == t:
         return 0.0
-    i, j = int(np.flatnonzero(PERIODS == t)[0]), int(np.flatnonzero(PERIODS == base)[0])
+    i, j = PERIODS.tolist().index(t), PERIODS.tolist().index(base)
     change = y[:, i] - y[:, j]
     X = design[:, min(i, j) if design.shape[1] > 1 else 0]
     treated = start == g
@@ -92,7 +92,7 @@ def slow_att(
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("moving", [False, True])
-def test_effects_equal_the_slow_twin(rule: Rule, moving: bool) -> None:
+def test_effects_equal_the_slow_twin(rule: Rule, *, moving: bool) -> None:
     y, start, design = world(moving=moving)
     found = group_time(y, start, PERIODS, design, rule)
     expected = slow_cells(start, rule)
@@ -190,9 +190,7 @@ def test_aggregations_and_their_scores(kind: Any) -> None:
 
 def test_a_lost_cohort_is_left_out_of_the_averages() -> None:
     cohort, period = np.array([3, 3, 4]), np.array([3, 4, 4])
-    rows, overall = point(
-        "group", cohort, period, np.array([[1.0, 3, np.nan]]), np.array([[2.0, 0]]), np.array([3, 4])
-    )
+    rows, overall = point("group", cohort, period, np.array([[1.0, 3, np.nan]]), np.array([[2.0, 0]]), np.array([3, 4]))
     assert rows[0, 0] == 2
     assert np.isnan(rows[0, 1])
     assert overall[0] == 2
@@ -262,7 +260,7 @@ def test_logit_equals_statsmodels() -> None:
 
 
 @pytest.mark.parametrize("quasi", [False, True])
-def test_logit_says_when_there_is_no_estimate(quasi: bool) -> None:
+def test_logit_says_when_there_is_no_estimate(*, quasi: bool) -> None:
     x = np.linspace(-1, 1, 20)
     d = x > 0
     if quasi:

@@ -41,7 +41,9 @@ def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumpt
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
     found = [_cells(fitted), _average(fitted)] if fitted.cells is not None else [_regression(fitted)]
-    inference = Method(title="Standard errors", text=words(fitted.choice, regression=fitted.cells is None))
+    inference = Method(
+        title="Standard errors", text=words(fitted.choice, regression=fitted.cells is None, small=fitted.cluster_rule)
+    )
     return (*found, inference, _band(fitted))
 
 

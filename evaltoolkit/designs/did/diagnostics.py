@@ -47,10 +47,9 @@ def _pretrends(fitted: Fitted) -> Diagnostic:
         "caution": "There are weak signs that the groups moved apart before the start.",
         "pass": "No sign that they moved apart. Such a test can miss differences that matter.",
     }[verdict]
-    law = "F" if test.df_reference is not None else "chi-square"
     many = plural(test.q, "number")
     return Diagnostic(
-        name="pre-trends", question=question, statistic=f"Wald ({law}, {many} before the start)", value=test.statistic,
+        name="pre-trends", question=question, statistic=f"Wald ({many} before the start; p by F)", value=test.statistic,
         df=float(test.q), p_value=test.p_value, threshold=SIGN, verdict=verdict,
         text=f"{said} p = {p_value(test.p_value)}.", reference=reference,
     )  # fmt: skip
@@ -88,9 +87,9 @@ def _few(n: int) -> VerdictWord:
 
 def _treated(fitted: Fitted) -> Diagnostic:
     choice = fitted.choice
-    rule = words(choice, regression=fitted.cells is None)
+    rule = words(choice, regression=fitted.cells is None, small=fitted.cluster_rule)
     counted = f"{plural(choice.n_treated, 'cluster')} started the program. "
-    hidden = fitted.study.counts_people and fitted.options.cluster is None
+    hidden = fitted.cluster_rule is not None
     return Diagnostic(
         name="treated-clusters", question="Did enough clusters start the program to judge chance?",
         statistic="clusters that started the program", value=None if hidden else float(choice.n_treated),
@@ -107,7 +106,7 @@ def _cohorts(fitted: Fitted) -> Diagnostic:
         )
     n = fitted.choice.smallest_cohort
     small = n < ENOUGH
-    hidden = fitted.study.counts_people and fitted.small.hides(n)
+    hidden = fitted.cluster_rule is not None and fitted.small.hides(n)
     size = "is not shown" if hidden else f"has {plural(n, 'cluster')}"
     return Diagnostic(
         name="small-cohorts", question=question, statistic="clusters in the smallest cohort",
@@ -122,7 +121,7 @@ def _cohorts(fitted: Fitted) -> Diagnostic:
 
 def _comparison(fitted: Fitted) -> Diagnostic:
     n = fitted.choice.n_comparison
-    hidden = fitted.study.counts_people and fitted.small.hides(n)
+    hidden = fitted.cluster_rule is not None and fitted.small.hides(n)
     later = " They are the last to start; periods after their start are left out."
     return Diagnostic(
         name="comparison-clusters", question="Is the comparison group large enough?",

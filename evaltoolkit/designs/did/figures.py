@@ -14,7 +14,9 @@ MOST_COHORTS = 40
 
 def figures(fitted: Fitted) -> tuple[FigureData, ...]:
     """Return the figures: event study, group means, other analyses, cohorts."""
-    found = [event_study(fitted), trajectories(fitted)]
+    found = [trajectories(fitted)]
+    if fitted.events.labels.size:
+        found.insert(0, event_study(fitted))
     found += [f for f in (others(fitted), by_cohort(fitted)) if f is not None]
     return tuple(found)
 
@@ -146,7 +148,7 @@ def by_cohort(fitted: Fitted) -> FigureData | None:
     same = sum((m.estimate > 0) == above for _, _, m, _ in shown)
     return _forest(
         fitted,
-        "cohorts",
+        "cohort_effects",
         f"The effect is {'above' if above else 'below'} zero in {same} of {len(shown)} cohorts",
         shown,
     )

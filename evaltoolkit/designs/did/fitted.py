@@ -112,6 +112,11 @@ class Fitted:
         return max((e for e in times if e < limit), default=-int(before))
 
     @property
+    def cluster_rule(self) -> SmallCells | None:
+        """The small-cell rule for numbers of clusters, where clusters are people."""
+        return self.small if self.study.counts_people and self.options.cluster is None else None
+
+    @property
     def headline(self) -> Measured:
         """The headline with its interval."""
         return self.overall.one(0, self.level)
@@ -178,8 +183,12 @@ def _finite(family: Family) -> np.ndarray:
 
 
 def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: Family) -> WaldTest | None:
-    """Test the periods before the start together: every cell if analytic, event times if by the jackknife."""
-    df = None if choice.way == "analytic" else _df(choice)
+    """Test the periods before the start together: every cell if analytic, event times if by the jackknife.
+
+    The reference is F with clusters less one, not the chi-square of R did: with 20 clusters in a cohort and 11 numbers
+    to test, the chi-square calls 23 of 100 parallel worlds unlike at the 5 percent level, F calls 6.
+    """
+    df = _df(choice)
     if cells is not None and choice.way == "analytic":
         c = cells.cells
         early = (c.period + options.anticipation < c.cohort) & ~c.reference
@@ -191,7 +200,7 @@ def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: 
     if not early.any():
         return None
     values, spread = family.values[early], family.spread[:, early]
-    if df is not None and values.size > df:
+    if values.size > df:
         # Too few clusters to test so many periods together: test their average.
         values, spread = values.mean(keepdims=True), spread.mean(axis=1, keepdims=True)
     return wald(values, spread.T @ spread, df)

@@ -8,6 +8,7 @@ import numpy as np
 
 from evaltoolkit.designs.did.estimators import Way, cohorts_of, comparison_clusters
 from evaltoolkit.reduction import Panel
+from evaltoolkit.results import SmallCells
 
 ENOUGH = 10
 """Clusters that each cohort and the comparison group need for analytic errors."""
@@ -61,8 +62,11 @@ def choose(panel: Panel, asked: str, *, staggered_twfe: bool = False) -> Choice:
     return Choice(way, asked, min(by_cohort), treated, compared, panel.n_clusters)
 
 
-def words(choice: Choice, *, regression: bool) -> str:
-    """Return the method and the reason for it in a sentence or two."""
+def words(choice: Choice, *, regression: bool, small: SmallCells | None = None) -> str:
+    """Return the method and the reason for it in a sentence or two.
+
+    ``small`` is the small-cell rule where clusters are people, so that their numbers fall under it.
+    """
     if choice.none_possible:
         who = "treated" if choice.n_treated < 2 else "comparison"
         return (
@@ -70,9 +74,10 @@ def words(choice: Choice, *, regression: bool) -> str:
             "The estimate says by how much that cluster moved apart from the others, not how far it would have moved "
             "by chance."
         )
-    counted = (
-        f"the smallest cohort has {choice.smallest_cohort} clusters and the comparison group has {choice.n_comparison}"
+    cohort, compared = (
+        f"{n:,}" if small is None else small.people(n) for n in (choice.smallest_cohort, choice.n_comparison)
     )
+    counted = f"the smallest cohort has {cohort} clusters and the comparison group has {compared}"
     if choice.way == "jackknife":
         why = (
             f" It was chosen because {counted}, fewer than {ENOUGH}."

@@ -80,8 +80,8 @@ def estimate(
     labels, dummies = _event_dummies(panel)
     moving = [c for c in covariates if np.abs(_without_effects(c[:, :, None])).max() > 1e-9 * np.abs(c).max()]
     regressors = np.concatenate([dummies, *(c[:, :, None] for c in moving)], axis=2)
-    path, path_spread = _fit(panel, _Model(regressors, absorb=True), way)
     m = labels.size
+    path, path_spread = _fit(panel, _Model(regressors, absorb=True), way) if m else (beta[:0], spread[:, :0])
     effect = Family(np.zeros(1, dtype=np.int64), beta[:1], spread[:, :1], np.array([df]))
     return Regression(
         effect=effect,
@@ -95,7 +95,8 @@ def estimate(
 def _event_dummies(panel: Panel) -> tuple[IntArray, FloatArray]:
     """Return event times and their indicators; -1 (else the last before) is the reference, as is never treated.
 
-    Where no unit is never treated, the earliest event time is left out too: it could not be told from the others.
+    Where no unit is never treated, the earliest event time is left out too; where even then event times cannot be told
+    from period effects (few starts, regularly spaced), there are none.
     """
     relative = panel.periods[None, :] - np.where(panel.start == NEVER, panel.periods[-1], panel.start)[:, None]
     treated = (panel.start <= panel.periods[-1])[:, None]
@@ -105,6 +106,9 @@ def _event_dummies(panel: Panel) -> tuple[IntArray, FloatArray]:
     if (panel.start <= panel.periods[-1]).all() and times.size and times[0] < 0:
         times = times[1:]
     dummies = ((relative[:, :, None] == times[None, None, :]) & treated[:, :, None]).astype(np.float64)
+    inside = _long(_without_effects(dummies))
+    if np.linalg.matrix_rank(inside) < times.size:
+        return times[:0], dummies[:, :, :0]
     return times, dummies
 
 

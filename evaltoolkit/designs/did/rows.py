@@ -97,13 +97,14 @@ def _shown(fitted: Fitted, family: Family, i: int = 0) -> Measured:
 def behind(fitted: Fitted, kind: Literal["event", "cohort", "calendar"], value: int) -> tuple[np.ndarray, int]:
     """Return the cohorts that a row averages over, and how many units they have (hidden where they are too few)."""
     cohorts = cohorts_of(fitted.panel)
-    periods = fitted.panel.periods
     if kind == "cohort":
         chosen = cohorts[cohorts == value]
     elif kind == "calendar":
         chosen = cohorts[cohorts <= value]
+    elif fitted.cells is not None:
+        chosen = np.unique(fitted.cells.cells.cohort[fitted.cells.cells.event_time == value])
     else:
-        chosen = cohorts[np.isin(cohorts + value, periods)]
+        chosen = cohorts[np.isin(cohorts + value, fitted.panel.periods)]
     n = int(np.isin(fitted.panel.start, chosen).sum())
     return chosen, fitted.show.basis(chosen, n)
 

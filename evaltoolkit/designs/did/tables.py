@@ -18,7 +18,9 @@ _NUMBERS = ("estimate", "std_error", "interval", "p_value")
 
 def tables(fitted: Fitted, rows: tuple[Estimate, ...]) -> tuple[TableData, ...]:
     """Return the tables: effects, event times, cohorts, cells."""
-    found = [effects(fitted, rows), event_times(fitted), cohorts(fitted, rows)]
+    found = [effects(fitted, rows), cohorts(fitted, rows)]
+    if fitted.events.labels.size:
+        found.insert(1, event_times(fitted))
     if fitted.cells is not None:
         found.append(group_time(fitted, rows))
     return tuple(found)
@@ -106,6 +108,7 @@ def cohorts(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     for g in starts.tolist():
         label = fitted.data.calendar.label(g)
         n, clusters = int((panel.start == g).sum()), int(np.unique(panel.clusters[panel.start == g]).size)
+        n = fitted.show.basis(np.array([g]), n)
         cells = _cells(fitted, effect[label]) if label in effect else (None, None, "–", None, None)
         found.append((f"Started {label}", n, clusters if kind == "count" else None, *cells))
     compared = panel.start > panel.periods[-1]
