@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,22 +121,9 @@ class Evaluation:
         return f"<Evaluation {self.result.design}: {self._headline_text()}>"
 
     def _repr_html_(self) -> str:
-        r = self.result
-        checks = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{html.escape(d.question)}</th>"
-            f"<td style='text-align:left'>{html.escape(d.verdict)}</td></tr>"
-            for d in r.diagnostics
-        )
-        sure = f"<p>Confidence: {html.escape(r.evidence.level)}</p>" if r.evidence else ""
-        limits = "".join(f"<li>{html.escape(line)}</li>" for line in r.statements.does_not_show)
-        return (
-            f"<div><h3>{html.escape(str(r.study.get('title', '')))}</h3>"
-            f"<p><strong>{html.escape(r.statements.bottom_line)}</strong></p>"
-            f"<p>{html.escape(self._headline_text())}</p>{sure}"
-            f"<table><caption>Checks</caption><thead><tr><th scope='col'>Question</th><th scope='col'>Verdict</th></tr>"
-            f"</thead><tbody>{checks}</tbody></table>"
-            f"<p>What this does not show</p><ul>{limits}</ul></div>"
-        )
+        from evaltoolkit.report import card
+
+        return card(self.result)
 
 
 def _frame_of(checks: tuple[Diagnostic, ...]) -> pd.DataFrame:

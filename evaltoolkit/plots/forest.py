@@ -40,6 +40,7 @@ class _Row:
 
     @property
     def height(self) -> float:
+        """The height of the row in inches."""
         left = height_of(len(self.label), p.LABEL) + height_of(len(self.detail), p.SMALL)
         right = height_of(1, p.LABEL) + (height_of(1, p.SMALL) if self.range else 0.0)
         return max(left, right) + (0.1 if self.range or self.detail else 0.05)

@@ -27,7 +27,7 @@ from evaltoolkit.results import Diagnostic, Equation, Estimate, Result, interval
 
 Place = Literal["glance", "results", "checks", "methods"]
 
-_VERDICTS = {"pass": "✓ Pass", "caution": "▲ Caution", "fail": "✗ Fail", "not-applicable": "– Not applicable"}
+VERDICTS = {"pass": "✓ Pass", "caution": "▲ Caution", "fail": "✗ Fail", "not-applicable": "– Not applicable"}
 _CONTEXT = (
     ("setting", "Setting"),
     ("participants", "Who took part"),
@@ -137,7 +137,7 @@ def _verdicts(title: str, subtitle: str, checks: Sequence[Diagnostic]) -> Grid |
         title=title,
         subtitle=subtitle,
         heads=["Question", "What was found", "Verdict"],
-        rows=[[d.question, d.text + _numbers(d), _VERDICTS[d.verdict]] for d in checks],
+        rows=[[d.question, d.text + _numbers(d), VERDICTS[d.verdict]] for d in checks],
         note=" ".join(part for part in (_tally(checks), _check_sources(checks)) if part),
     )
 
