@@ -25,7 +25,8 @@ def report(
     from evaltoolkit.report import write_report
 
     console = console_of(ctx)
-    files = [str(file) for file in write_report(loaded, out or result.parent, wanted or ("pdf", "json"))]
+    written = write_report(loaded, out or result.parent, wanted or ("pdf", "json"), on_warning=console.warn)
+    files = [str(file) for file in written]
     problems = unusable(loaded)
     for problem in problems:
         console.warn(f"problem: {problem}")

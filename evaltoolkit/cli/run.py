@@ -112,7 +112,7 @@ def evaluate_to_folder(
     console.say(f"{file.name}: writing the report")
     from evaltoolkit.report import write_report
 
-    files = write_report(result, folder, formats or study.report.formats)
+    files = write_report(result, folder, formats or study.report.formats, on_warning=console.warn)
     problems = unusable(result)
     console.say(f"{file.name}: {result.statements.bottom_line}")
     for problem in problems:

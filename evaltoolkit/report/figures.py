@@ -119,8 +119,10 @@ def flow_figure(result: Result) -> FigureData | None:
     if not steps:
         return None
     first, last = steps[0], steps[-1]
-    both = first.n is not None and last.n is not None
-    enter = f"{last.n:,} of {first.n:,} {first.unit} enter the analysis" if both else ""
+    enter = ""
+    if last.n is not None:
+        of = f" of {first.n:,}" if first.n is not None and first.unit == last.unit else ""
+        enter = f"{last.n:,}{of} {last.unit} {'enters' if last.n == 1 else 'enter'} the analysis"
     parts = [
         f"{s.label}: {_count(s.n)} {s.unit}" + (f", {_count(s.excluded)} left out" if s.excluded else "") for s in steps
     ]

@@ -19,28 +19,37 @@ _NUMERIC = re.compile(r"[<>≤≥]? ?[+−-]?[\d.,]+%?( (to|of) [+−-]?[\d.,]+%
 
 
 def table(data: TableData, log: DisclosureLog) -> Grid:
-    """Return a result's table as text."""
+    """Return a result's table as text. A column in which nothing was to be shown is left out."""
     hidden = {h.path for h in log.hidden}
     columns = [
-        [
-            HIDDEN if cell is None and f"tables/{data.key}/{i}/{column.key}" in hidden else text
-            for i, (cell, text) in enumerate(zip(cells, _texts(column, cells), strict=True))
-        ]
-        for column, cells in ((c, [row[j] for row in data.rows]) for j, c in enumerate(data.columns))
-    ]
-    any_hidden = any(text == HIDDEN for column in columns for text in column)
+        (column, _column(data, j, hidden))
+        for j, column in enumerate(data.columns)
+        if j == 0 or not data.rows or any(row[j] is not None or _path(data, i, j) in hidden
+                                          for i, row in enumerate(data.rows))
+    ]  # fmt: skip
+    any_hidden = any(text == HIDDEN for _, texts in columns for text in texts)
     why = f"Hidden: the number rests on fewer than {log.threshold} people, or would reveal one that does."
-    note = " ".join(part for part in (data.note, why if any_hidden else "") if part)
     return grid(
         title=data.title,
         subtitle=data.subtitle,
-        note=note,
-        heads=[column.label or column.key.replace("_", " ") for column in data.columns],
-        rows=list(zip(*columns, strict=True)) if columns else [],
+        note=" ".join(part for part in (data.note, why if any_hidden else "") if part),
+        heads=[column.label or column.key.replace("_", " ") for column, _ in columns],
+        rows=list(zip(*(texts for _, texts in columns), strict=True)),
         main_rows=data.main_rows,
-        align=["left" if column.kind == "text" and not _intervals(texts) else "right"
-               for column, texts in zip(data.columns, columns, strict=True)],
-    )  # fmt: skip
+        align=["left" if column.kind == "text" and not _intervals(texts) else "right" for column, texts in columns],
+    )
+
+
+def _path(data: TableData, i: int, j: int) -> str:
+    return f"tables/{data.key}/{i}/{data.columns[j].key}"
+
+
+def _column(data: TableData, j: int, hidden: set[str]) -> list[str]:
+    cells = [row[j] for row in data.rows]
+    return [
+        HIDDEN if cell is None and _path(data, i, j) in hidden else text
+        for i, (cell, text) in enumerate(zip(cells, _texts(data.columns[j], cells), strict=True))
+    ]
 
 
 def grid(
@@ -64,10 +73,11 @@ def grid(
 
 
 def _intervals(texts: Sequence[str]) -> bool:
-    """Return whether the texts of a column are numbers or intervals, which are set to the right."""
+    """Return whether most texts of a column are numbers or intervals, which are set to the right."""
     shown = [text for text in texts if text not in {"", "–", HIDDEN}]
     names = all(_YEAR.fullmatch(text) for text in shown)
-    return bool(shown) and not names and all(_NUMERIC.fullmatch(text) for text in shown)
+    numeric = sum(bool(_NUMERIC.fullmatch(text)) for text in shown)
+    return bool(shown) and not names and 2 * numeric > len(shown)
 
 
 def _texts(column: Column, cells: Sequence[Cell]) -> list[str]:

@@ -174,3 +174,14 @@ def test_the_module_is_the_command() -> None:
         [sys.executable, "-m", "evaltoolkit", "--version"], capture_output=True, text=True, env=env, check=True
     )
     assert done.stdout.startswith("evaltoolkit ")
+
+
+def test_letters_without_a_font_are_warned_about(project: Path, call: Call) -> None:
+    call("run", "designs/toy.toml")
+    result = project / "reports" / "toy" / "result.json"
+    record = json.loads(result.read_text(encoding="utf-8"))
+    record["statements"]["plain"] = "\U00012000"
+    result.write_text(json.dumps(record), encoding="utf-8")
+    code, _, err = call("report", str(result), "--out", "again")
+    assert code == 0
+    assert "E-RPT-FONT" in err

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from evaltoolkit.report import build
+from evaltoolkit.report.figures import flow_figure
 from evaltoolkit.report.typst_pdf import render
-from evaltoolkit.results import SmallCells, seal
+from evaltoolkit.results import FlowStep, SmallCells, seal
 from tests.report.conftest import Written, written
 from tests.report.results_made import STATEMENTS, draft, sealed
 
@@ -107,6 +108,17 @@ def test_a_lead_figure_too_tall_for_page_1_opens_page_2() -> None:
     assert "Figure 1." not in report.pages[0]
     assert "Figure 1." in report.pages[1]
     assert "At a glance" in report.pages[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [("people", "people", "80 of 100 people enter the analysis"), ("rows", "sites", "80 sites enter the analysis")],
+)
+def test_the_flow_compares_like_with_like(first: str, last: str, said: str) -> None:
+    steps = (FlowStep(label="Read", n=100, unit=first), FlowStep(label="Kept", n=80, unit=last))
+    figure = flow_figure(sealed(draft(flow=steps)))
+    assert figure is not None
+    assert figure.headline == said
 
 
 @pytest.mark.parametrize("paper", ["us-letter", "a4"])

@@ -57,10 +57,17 @@ def test_hidden_is_not_the_same_as_missing() -> None:
 @pytest.mark.parametrize(
     ("cells", "side"),
     [(["0.78 to 1.13", "−3 to 17"], "right"), (["< 0.001", "0.04"], "right"), (["2004", "2006"], "left"),
-     (["North", "12"], "left"), (["–", ""], "left")],
+     (["North", "12"], "left"), (["–", ""], "left"), (["−0.04 to 0.05", "reference", "0.1 to 0.2"], "right")],
 )  # fmt: skip
 def test_columns_of_numbers_stand_to_the_right(cells: list[str], side: str) -> None:
     assert made(Column(key="c", kind="text"), cells).align == (side,)
+
+
+def test_a_column_with_nothing_to_show_is_left_out_and_a_hidden_one_stays() -> None:
+    columns = tuple(Column(key=key) for key in "abc")
+    data = TableData(key="t", title="T", columns=columns, rows=((1.0, None, None), (2.0, None, None)))
+    log = DisclosureLog(threshold=11, show_zero=True, rule="", hidden=(Hidden(path="tables/t/0/c", why="primary"),))
+    assert table(data, log).heads == ("a", "c")
 
 
 WORDS = st.text("abcdefghij klmnop", min_size=0, max_size=200)
