@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 
 _WORDS: Final = {
-    "first-treated": ("first_treat", "start", "adopt", "training_", "treatment_year", "cohort"),
+    "first-treated": ("first_", "start", "adopt", "training_", "law_", "treatment_year", "cohort"),
     "treated": ("treat", "served", "program", "participant", "exposed"),
     "time": ("year", "quarter", "month", "week", "date", "time", "period"),
     "unit": ("county", "state", "site", "unit", "district", "agency", "firm", "school", "code", "id"),
@@ -48,7 +48,8 @@ def guess_roles(frame: pd.DataFrame) -> dict[str, str]:
         for column in map(str, frame.columns):
             if column in found.values() or not _fits(frame[column], role):
                 continue
-            if any(word in column.casefold() for word in words):
+            parts = column.casefold().split("_")
+            if any(word in (parts if role == "time" else column.casefold()) for word in words):
                 found[role] = column
                 break
     if "outcome" not in found:
@@ -75,8 +76,10 @@ def guess_design(guesses: dict[str, str]) -> str:
 
 def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: pd.DataFrame, data_name: str) -> str:
     """Return a design file that loads; what cannot be guessed reads FILL_IN."""
-    used = {*guesses.values()}
+    roles = {"outcome", *(_role(field) for field in options.model_fields.values())}
+    used = {column for role, column in guesses.items() if role in roles}
     identifiers = [c for c in map(str, frame.columns) if _ID.search(c) and c not in used]
+    rows = "people" if identifiers or "time" not in roles else "aggregates"
     lines = [
         "version = 1",
         f"design = {_toml(kind)}",
@@ -86,15 +89,13 @@ def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: p
         "",
     ]
     for name, field in options.model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        role = str(extra.get("column", ""))
         lines += [f"# {field.description}"] if field.description else []
-        lines.append(_option_line(name, field, role, guesses, frame, used))
+        lines.append(_option_line(name, field, _role(field), guesses, frame, used))
     lines += [
         "",
         "[data]",
         f"source = {_toml('../data/' + data_name)}",
-        'rows = "aggregates"   # "people" | "events" | "aggregates": what one row stands for',
+        f'rows = "{rows}"   # guessed: "people" | "events" | "aggregates": what one row stands for',
         'missing = []          # texts and codes that mean a missing value, for example ["NA", "-99"]',
         "",
         "[outcome]",
@@ -112,13 +113,18 @@ def design_text(kind: str, options: type[Any], guesses: dict[str, str], frame: p
     return "\n".join(lines) + "\n"
 
 
+def _role(field: Any) -> str:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return str(extra.get("column", ""))
+
+
 def _option_line(name: str, field: Any, role: str, guesses: dict[str, str], frame: pd.DataFrame, used: set[str]) -> str:
     if role in guesses:
         return f"{name} = {_toml(guesses[role])}   # guessed"
     if role == "covariates":
         numeric = [c for c in map(str, frame.columns) if c not in used and pd.api.types.is_numeric_dtype(frame[c])]
         return f"{name} = {_toml([c for c in numeric if not _ID.search(c)])}   # guessed: keep what was fixed before"
-    if field.is_required():
+    if field.is_required() or role == "first-treated":
         return f'{name} = "{FILL_IN}"'
     default = field.get_default(call_default_factory=True)
     plain = isinstance(default, str | int | float | bool)
