@@ -85,7 +85,7 @@ class Sheet:
         size = 3.4 if shape == "x" else 4.6
         self.canvas.add_artist(
             Line2D(
-                [x / self.width], [y / self.height], marker=shape, ms=size, mfc=fill, mec=color, mew=1.2, ls="",
+                [x / self.width], [y / self.height], marker=shape, ms=size, mfc=fill, mec=color, mew=0.9 if shape == "x" else 1.2, ls="",
                 transform=self.canvas.transFigure,
             )
         )  # fmt: skip

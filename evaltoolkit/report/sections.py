@@ -151,7 +151,8 @@ def _numbers(d: Diagnostic) -> str:
         parts.append(f"p {p_value(d.p_value)}")
     if d.threshold is not None and not _said(d.threshold, d.text):
         parts.append(f"threshold {d.threshold:g}")
-    return f" ({', '.join(parts)})" if parts else ""
+    said = ", ".join(parts)
+    return f" {said[0].upper()}{said[1:]}." if said else ""
 
 
 def _check_sources(checks: Sequence[Diagnostic]) -> str:

@@ -211,9 +211,15 @@ def test_hidden_rows_of_love_forest_and_flow_are_named() -> None:
 SIGHTS = {
     # Machado, Oliveira and Fernandes (2009), doi 10.1109/TVCG.2009.113, severity 1, on linear RGB
     "normal": np.array((1, 0, 0, 0, 1, 0, 0, 0, 1)),
-    "protanopia": np.array((0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998)),
-    "deuteranopia": np.array((0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.011820, 0.042940, 0.968881)),
-    "tritanopia": np.array((1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.303900)),
+    "protanopia": np.array((
+        0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998,
+    )),
+    "deuteranopia": np.array((
+        0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.011820, 0.042940, 0.968881,
+    )),
+    "tritanopia": np.array((
+        1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.303900,
+    )),
 }  # fmt: skip
 
 
@@ -253,7 +259,7 @@ def test_the_page_and_the_drawings_share_their_colours() -> None:
     from evaltoolkit.plots.lettering import FONTS
 
     template = (FONTS.parent / "report.typ").read_text(encoding="utf-8")
-    names = {"ink": "INK", "body-ink": "TEXT", "muted": "MUTED", "hairline": "RULE", "panel": "PANEL", "blue": "PROGRAM",
-             "orange": "COMPARISON", "grey": "GREY", "tint": "TINT_PROGRAM"}  # fmt: skip
+    names = {"ink": "INK", "body-ink": "TEXT", "muted": "MUTED", "hairline": "RULE", "panel": "PANEL",
+             "blue": "PROGRAM", "orange": "COMPARISON", "grey": "GREY", "tint": "TINT_PROGRAM"}  # fmt: skip
     for name, constant in names.items():
         assert f'#let {name} = rgb("{getattr(palette, constant)}")' in template
