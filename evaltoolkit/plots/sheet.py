@@ -46,12 +46,12 @@ class Sheet:
 
     def open(self, body: float) -> None:
         """Start the drawing with a body of the height given, in inches above ``floor``."""
-        from matplotlib.figure import Figure
+        from evaltoolkit.plots.showing import ShownFigure
 
         head = height_of(len(self._head), p.HEADLINE) + height_of(len(self._sub), p.LABEL)
         head += 0.08 if head else 0.0
         self.height = self.floor + body + head + EDGE
-        self.canvas = Figure(figsize=(self.width, self.height), facecolor="none" if not head else "white")
+        self.canvas = ShownFigure(figsize=(self.width, self.height), facecolor="none" if not head else "white")
         top = self.height - EDGE
         self.block(EDGE, top, self._head, size=p.HEADLINE, weight="semibold", color=p.INK)
         self.block(EDGE, top - height_of(len(self._head), p.HEADLINE), self._sub, size=p.LABEL, color=p.MUTED)
@@ -82,10 +82,10 @@ class Sheet:
         """Draw one mark at a place in inches, for a key."""
         from matplotlib.lines import Line2D
 
-        size = 3.4 if shape == "x" else 4.6
+        size, edge = (3.4, 0.9) if shape == "x" else (4.6, 1.2)
         self.canvas.add_artist(
             Line2D(
-                [x / self.width], [y / self.height], marker=shape, ms=size, mfc=fill, mec=color, mew=0.9 if shape == "x" else 1.2, ls="",
+                [x / self.width], [y / self.height], marker=shape, ms=size, mfc=fill, mec=color, mew=edge, ls="",
                 transform=self.canvas.transFigure,
             )
         )  # fmt: skip
