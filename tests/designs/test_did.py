@@ -208,13 +208,22 @@ def test_units_of_the_outcome_are_named() -> None:
     assert shown == pytest.approx(100 * share.result.headline.estimate)
 
 
+def test_units_are_called_by_their_name_where_it_is_a_word() -> None:
+    e = run(sites().rename(columns={"site": "county"}), unit="county")
+    assert "compared with counties that had not started" in e.result.statements.bottom_line
+    assert {s.unit for s in e.result.flow} == {"rows", "counties"}
+    other = run(sites().rename(columns={"site": "fips"}), unit="fips")
+    assert "compared with sites" in other.result.statements.bottom_line
+
+
 def test_auto_says_what_it_chose_and_why() -> None:
     many, few = run(), run(sites(n=24, cohorts=(6, 9, 0, 0)))
     assert many.result.headline.inference == "analytic, normal"
     assert "at least 10" in check(many, "treated-clusters").text
     assert few.result.headline.inference == "jackknife, t(11)"
-    assert "6 clusters" in check(few, "treated-clusters").text
-    assert "fewer than 10" in check(few, "treated-clusters").text
+    assert "cohort has 6 and the comparison group 12" in check(few, "treated-clusters").text
+    forced = run(sites(n=24, cohorts=(6, 9, 0, 0)), inference="analytic")
+    assert "too small" in check(forced, "treated-clusters").text
     assert check(few, "small-cohorts").verdict == "caution"
     assert any("left out in turn" in m.text for m in few.result.statements.methods)
 
@@ -327,6 +336,14 @@ def test_small_counts_hide_the_lines() -> None:
     assert e.result.disclosure.hidden
 
 
+def test_a_small_total_has_no_relative_effect() -> None:
+    frame = sites(n=24, cohorts=(6, 0), level=30)
+    frame["found"] = frame["found"].where(frame["on"] == 0, 0)
+    frame.loc[frame.index[frame["on"] == 1][0], "found"] = 6
+    e = run(frame, outcome=rate())
+    assert not [x for x in e.result.estimates if x.kind == "percent"]
+
+
 def people(n: int = 240, late: int = 60) -> pd.DataFrame:
     frame = sites(n=n, cohorts=(6, 0))
     names = frame["site"].unique()
@@ -342,7 +359,7 @@ def test_a_cohort_of_few_people_is_hidden_with_a_second_one() -> None:
     assert [row[1] for row in table.rows[:2]] == [None, None]
     text = to_json(e.result)
     assert not re.search(r"\b(6|114) (people|clusters)\b|: 114\b|\"df\": (5|113)\.0", text)
-    assert "fewer than 11 clusters" in text
+    assert "cohort has fewer than 11 and" in text
 
 
 def test_too_few_people_to_show_anything() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evaltoolkit.designs.did.display import compared_with
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
-from evaltoolkit.designs.did.inference import words
+from evaltoolkit.designs.did.inference import ENOUGH, words
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
 
 
@@ -125,14 +125,14 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
     lines = ["Other changes at the same time in the same places cannot be told apart from the program."]
     if fitted.choice.none_possible:
         lines.append("With a single treated or comparison cluster, chance cannot be judged from these data.")
-    elif fitted.choice.few:
+    elif min(fitted.choice.n_treated, fitted.choice.n_comparison) < ENOUGH:
         lines.append("Few clusters started the program or can be compared with, so intervals are wide and rough.")
+    elif fitted.choice.few:
+        lines.append("Some cohorts are small, so their own effects are rough.")
     if fitted.staggered:
         lines.append("Effects long after the start rest on the cohorts that started early.")
-    if fitted.unit == "sites" and fitted.study.outcome.kind in {"rate", "count"}:
-        lines.append("Each site counts the same, whatever its population.")
-    if fitted.study.context.limits:
-        lines.append(fitted.study.context.limits)
+    if fitted.unit != "people" and fitted.study.outcome.kind == "rate":
+        lines.append(f"Each {fitted.one_unit} counts the same, whatever its population.")
     return tuple(lines)
 
 

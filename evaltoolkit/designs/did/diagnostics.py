@@ -71,8 +71,8 @@ def _just_before(fitted: Fitted) -> Diagnostic:
         f"{amount(fitted, found, found.estimate, signed=True)} (p = {p_value(found.p_value)})"
     )
     text += (
-        ", so sites may have changed their behaviour in advance; compare with a later base period (anticipation)."
-        if early_change else ", which shows no change in advance."
+        f", so {fitted.unit} may have changed their behaviour in advance; try anticipation."
+        if early_change else ", which shows no clear change in advance."
     )  # fmt: skip
     return Diagnostic(
         name="anticipation", question=question, statistic=f"effect at event time {int(labels[early[-1]])}",
@@ -93,7 +93,7 @@ def _treated(fitted: Fitted) -> Diagnostic:
     return Diagnostic(
         name="treated-clusters", question="Did enough clusters start the program to judge chance?",
         statistic="clusters that started the program", value=None if hidden else float(choice.n_treated),
-        threshold=ENOUGH, verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
+        threshold=float(ENOUGH), verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
         reference="MacKinnon and Webb 2020, doi:10.1016/j.jeconom.2020.04.024",
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ def _cohorts(fitted: Fitted) -> Diagnostic:
     size = "is not shown" if hidden else f"has {plural(n, 'cluster')}"
     return Diagnostic(
         name="small-cohorts", question=question, statistic="clusters in the smallest cohort",
-        value=None if hidden else float(n), threshold=ENOUGH, verdict="caution" if small else "pass",
+        value=None if hidden else float(n), threshold=float(ENOUGH), verdict="caution" if small else "pass",
         text=f"The smallest cohort {size}. "
         + (
             "Effects of single cohorts are rough; the headline averages over all of them."
@@ -125,7 +125,7 @@ def _comparison(fitted: Fitted) -> Diagnostic:
     later = " They are the last to start; periods after their start are left out."
     return Diagnostic(
         name="comparison-clusters", question="Is the comparison group large enough?",
-        statistic="comparison clusters", value=None if hidden else float(n), threshold=ENOUGH, verdict=_few(n),
+        statistic="comparison clusters", value=None if hidden else float(n), threshold=float(ENOUGH), verdict=_few(n),
         text=("The size is not shown." if hidden else f"{plural(n, 'cluster')} can be compared with throughout.")
         + (later if fitted.data.last_as_comparison is not None else ""),
     )  # fmt: skip
@@ -157,12 +157,12 @@ def _balance(fitted: Fitted) -> Diagnostic:
 
 
 def _forbidden(fitted: Fitted) -> Diagnostic:
-    question = "Are treated sites compared only with untreated ones?"
+    question = f"Are treated {fitted.unit} compared only with untreated ones?"
     reference = "Goodman-Bacon 2021, doi:10.1016/j.jeconom.2021.03.014"
     if not fitted.staggered:
         return Diagnostic(
             name="forbidden-comparisons", question=question, verdict="pass", reference=reference,
-            text="There is a single start, so treated sites are compared only with sites that never start.",
+            text=f"There is a single start, so treated {fitted.unit} are compared only with those that never start.",
         )  # fmt: skip
     assert fitted.regression is not None
     weights = fitted.regression.weights
@@ -179,7 +179,7 @@ def _forbidden(fitted: Fitted) -> Diagnostic:
     )
     return Diagnostic(
         name="forbidden-comparisons", question=question, statistic="sum of negative weights",
-        value=float(sum(negative)), threshold=0, verdict="caution", text=text, reference=reference,
+        value=float(sum(negative)), threshold=0.0, verdict="caution", text=text, reference=reference,
     )  # fmt: skip
 
 

@@ -17,12 +17,7 @@ def display(fitted: Fitted) -> tuple[float, str]:
         return 1.0, f"per {outcome.per:,.0f}"
     if outcome.population is not None:
         return 1.0, "per head"
-    return 1.0, f"per {unit_one(fitted)}" if outcome.kind == "count" else ""
-
-
-def unit_one(fitted: Fitted) -> str:
-    """Return what one unit is."""
-    return "person" if fitted.unit == "people" else "site"
+    return 1.0, f"per {fitted.one_unit}" if outcome.kind == "count" else ""
 
 
 def times(value: float | None, factor: float) -> float | None:
@@ -57,7 +52,7 @@ def noun(fitted: Fitted, e: int) -> str:
     """
     unit = fitted.data.calendar.noun
     if e == 0:
-        return f"first {unit}"
+        return f"{unit} of the start"
     many = f"{abs(e)} {unit}{'s' if abs(e) != 1 else ''}"
     return f"{many} {'after' if e > 0 else 'before'} the start"
 
@@ -76,9 +71,5 @@ def measure(fitted: Fitted) -> str:
 
 def compared_with(fitted: Fitted) -> str:
     """Return who the treated are compared with, in words."""
-    verb = "had not started" if _moves(fitted) else "never started"
-    return f"{fitted.unit} that {verb} the program"
-
-
-def _moves(fitted: Fitted) -> bool:
-    return fitted.options.comparison == "not-yet-treated" and fitted.staggered
+    moves = fitted.options.comparison == "not-yet-treated" and fitted.staggered
+    return f"{fitted.unit} that {'had not started' if moves else 'never started'} the program"

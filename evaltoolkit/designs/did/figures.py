@@ -138,7 +138,7 @@ def by_cohort(fitted: Fitted) -> FigureData | None:
         label = fitted.data.calendar.label(g)
         n = int((fitted.panel.start == g).sum())
         if not fitted.small.hides(behind(fitted, "cohort", g)[1] if fitted.study.counts_people else None):
-            sites = "" if fitted.study.counts_people else plural(n, "site")
+            sites = "" if fitted.study.counts_people else plural(n, fitted.one_unit, fitted.unit)
             m = family.one(i, fitted.level)
             m = Measured(m.estimate, None, None, None, None, None) if fitted.choice.none_possible else m
             shown.append((f"Started {label}", sites, m, False))

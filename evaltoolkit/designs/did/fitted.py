@@ -22,7 +22,7 @@ from evaltoolkit.designs.did.estimators import (
 from evaltoolkit.designs.did.inference import Choice, choose
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.regression import Regression
-from evaltoolkit.designs.did.sample import PanelStudy, unit_word
+from evaltoolkit.designs.did.sample import PanelStudy, unit_words
 from evaltoolkit.designs.did.showing import Showing, showing
 from evaltoolkit.kernels.bands import WaldTest, simultaneous_critical_value, wald
 from evaltoolkit.kernels.group_time import CellError, Rule
@@ -99,7 +99,7 @@ class Fitted:
     @property
     def unit(self) -> str:
         """What a unit is, in the plural."""
-        return unit_word(self.study)
+        return unit_words(self.study, self.options)[1]
 
     @property
     def reference(self) -> int | None:
@@ -110,6 +110,11 @@ class Fitted:
         times = {int(t - g) for g in cohorts_of(self.panel) for t in self.panel.periods}
         limit = -self.options.anticipation
         return max((e for e in times if e < limit), default=-int(before))
+
+    @property
+    def one_unit(self) -> str:
+        """What a unit is, in the singular."""
+        return unit_words(self.study, self.options)[0]
 
     @property
     def cluster_rule(self) -> SmallCells | None:
@@ -159,7 +164,7 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     )  # fmt: skip
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
-        log_ratio=log_ratio if study.outcome.kind != "continuous" else None, events=events, cells=cells,
+        log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events, cells=cells,
         regression=found, pretest=None if choice.none_possible else _pretest(options, choice, cells, events),
         critical=critical, variants=_variants(study, options, data, choice),
     )  # fmt: skip

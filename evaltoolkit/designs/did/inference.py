@@ -77,23 +77,20 @@ def words(choice: Choice, *, regression: bool, small: SmallCells | None = None) 
     cohort, compared = (
         f"{n:,}" if small is None else small.people(n) for n in (choice.smallest_cohort, choice.n_comparison)
     )
-    counted = f"the smallest cohort has {cohort} clusters and the comparison group has {compared}"
+    counted = (
+        f"analytic errors need at least {ENOUGH} clusters in each cohort and in the comparison group; the smallest "
+        f"cohort has {cohort} and the comparison group {compared}."
+    )
     if choice.way == "jackknife":
-        why = (
-            f" It was chosen because {counted}, fewer than {ENOUGH}."
-            if choice.asked == "auto"
-            else " It was asked for."
-        )
+        why = f" It was chosen because {counted}" if choice.asked == "auto" else " It was asked for."
         return (
             "Standard errors are by the jackknife: every cluster is left out in turn and everything is estimated "
             "again. Intervals use the t distribution with the smaller of treated and comparison clusters less one as "
             f"degrees of freedom.{why}"
         )
-    why = (
-        f" They were chosen because {counted}, at least {ENOUGH}."
-        if choice.asked == "auto"
-        else " They were asked for."
-    )
+    why = f" They were chosen because {counted}" if choice.asked == "auto" else " They were asked for."
+    if choice.few:
+        why += f" With fewer than {ENOUGH} clusters in a cohort or in the comparison group they tend to be too small."
     if regression:
         return (
             "Standard errors are clustered (CR1) with the factor G/(G−1) · (N−1)/(N−K), where K does not count unit "

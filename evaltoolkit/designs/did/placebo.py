@@ -35,13 +35,13 @@ def placebo_sites(fitted: Fitted) -> Diagnostic | None:
     chance = (as_large + 1) / (n_compared + 1)
     return Diagnostic(
         name="placebo-sites",
-        question="How unusual is the change of the single site?",
-        statistic="share of sites that moved apart by as much",
+        question=f"How unusual is the change of the single {fitted.one_unit}?",
+        statistic=f"share of {fitted.unit} that moved apart by as much",
         value=chance,
         threshold=0.1,
         verdict="pass" if chance <= 0.1 else "caution",
-        text=f"{as_large} of {n_compared} comparison sites moved apart from the others by as much as the one that "
-        f"started the program. Had the site been chosen by lot, so large a change would be seen with a chance of "
-        f"{number(chance, 2)} without any effect.",
+        text=f"{as_large} of {n_compared} comparison {fitted.unit} moved apart from the others by as much as the one "
+        f"that started the program. Had the {fitted.one_unit} been chosen by lot, so large a change would be seen with "
+        f"a chance of {number(chance, 2)} without any effect.",
         reference="Abadie, Diamond and Hainmueller 2010, doi:10.1198/jasa.2009.ap08746",
     )

@@ -84,9 +84,22 @@ class _Long:
     units: NDArray[np.object_]
 
 
-def unit_word(study: Study) -> str:
-    """Return what a unit is, in the plural."""
-    return "people" if study.data.rows == "people" else "sites"
+NOUNS = {
+    "agency": "agencies", "city": "cities", "clinic": "clinics", "community": "communities", "county": "counties",
+    "court": "courts", "department": "departments", "district": "districts", "facility": "facilities", "firm": "firms",
+    "hospital": "hospitals", "jurisdiction": "jurisdictions", "municipality": "municipalities", "office": "offices",
+    "place": "places", "precinct": "precincts", "program": "programs", "province": "provinces", "region": "regions",
+    "school": "schools", "shelter": "shelters", "site": "sites", "state": "states", "town": "towns", "tribe": "tribes",
+}  # fmt: skip
+"""Names of a unit column that are words for what a unit is, with their plurals."""
+
+
+def unit_words(study: Study, options: Options) -> tuple[str, str]:
+    """Return what a unit is, one and many: the unit column's name where that is a word for it."""
+    if study.data.rows == "people":
+        return "person", "people"
+    one = options.unit.casefold()
+    return (one, NOUNS[one]) if one in NOUNS else ("site", "sites")
 
 
 def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
@@ -106,7 +119,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
     )
     rules = study.disclosure
     columns = [*rules.identifiers, *([rules.person] if rules.person else [])]
-    return AnalysisSample(content, _flow(rows, study, content, scope), identifier_values(frame, columns))
+    return AnalysisSample(content, _flow(rows, study, options, content, scope), identifier_values(frame, columns))
 
 
 def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calendar, covariates: FloatArray) -> _Long:
@@ -218,8 +231,8 @@ def _check_panel(panel: Panel, study: Study, options: Options) -> None:
         )  # fmt: skip
 
 
-def _flow(rows: Rows, study: Study, content: PanelStudy, scope: Scope) -> tuple[FlowStep, ...]:
-    people, unit = study.counts_people, unit_word(study)
+def _flow(rows: Rows, study: Study, options: Options, content: PanelStudy, scope: Scope) -> tuple[FlowStep, ...]:
+    people, unit = study.counts_people, unit_words(study, options)[1]
     rows_word = {"people": "rows", "events": "records", "aggregates": "rows"}[study.data.rows]
     steps = [FlowStep(label="Rows in the data", n=rows.n_read, unit=rows_word, people=people)]
     if rows.n_filtered:

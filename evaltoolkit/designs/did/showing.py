@@ -30,11 +30,14 @@ class Showing:
         Cohorts of so few people that nothing about them alone is shown.
     stand_in
         A count that is hidden by the small-cell rule, for rows that rest on a hidden cohort.
+    relative
+        Whether the relative effect may be shown: with the effect it gives the treated mean since the start.
     """
 
     lines: Literal["cohorts", "pooled", "none"]
     hidden: frozenset[int]
     stand_in: int
+    relative: bool
 
     def basis(self, cohorts: IntArray, n: int) -> int:
         """Return the count of people behind a row; hidden where exactly one hidden cohort could be worked out."""
@@ -66,7 +69,7 @@ def showing(panel: Panel, study: Study, cells: SmallCells) -> Showing:
             small.append(min((n, g) for g, n in counts.items() if not cells.hides(n)))
         hidden = frozenset(g for _, g in small)
     stand_in = min((counts[g] for g in hidden), default=0)
-    return Showing(_lines(panel, study, cells), hidden, stand_in)
+    return Showing(_lines(panel, study, cells), hidden, stand_in, _relative(panel, study, cells))
 
 
 def _lines(panel: Panel, study: Study, cells: SmallCells) -> Literal["cohorts", "pooled", "none"]:
@@ -76,6 +79,15 @@ def _lines(panel: Panel, study: Study, cells: SmallCells) -> Literal["cohorts", 
         return "cohorts"
     pooled = len(groups) > 1 and not _small(panel, study, cells, [~compared, compared])
     return "pooled" if pooled else "none"
+
+
+def _relative(panel: Panel, study: Study, cells: SmallCells) -> bool:
+    if panel.counts is None:
+        return True
+    on = panel.periods[None, :] >= panel.start[:, None]
+    total = int(np.ceil(panel.counts[on].sum()))
+    others = [int(on.sum()) - total] if study.outcome.kind == "binary" else []
+    return not any(cells.hides(n) for n in (total, *others))
 
 
 def _small(panel: Panel, study: Study, cells: SmallCells, groups: list[NDArray[np.bool_]]) -> bool:

@@ -31,7 +31,7 @@ def trajectories(fitted: Fitted) -> FigureData:
             for i, t in enumerate(fitted.panel.periods)
         ]
     outcome = fitted.study.outcome.name
-    each = " Each site counts the same." if fitted.unit == "sites" else ""
+    each = "" if fitted.unit == "people" else f" Each {fitted.one_unit} counts the same."
     return FigureData(
         key="trajectories", kind="trajectories", section="results",
         headline="How the groups moved before and after the start",

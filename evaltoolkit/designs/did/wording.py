@@ -25,7 +25,7 @@ from evaltoolkit.results import (
 
 def estimand(fitted: Fitted) -> Estimand:
     """Return whose effect is estimated, in symbols and words."""
-    averaged = f", {AGGREGATIONS[fitted.options.headline]}" if fitted.cells is not None else ""
+    averaged = f", taken as the {AGGREGATIONS[fitted.options.headline]}" if fitted.cells is not None else ""
     return Estimand(
         symbol="E[Y(g) − Y(∞) | G = g, t ≥ g]",
         words=f"the average effect on {fitted.unit} that started the program, in the periods since{averaged}",
@@ -116,7 +116,9 @@ def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) 
     if better == "neither":
         return ("Discussing with staff what this difference means for practice.",)
     if (better == "higher") == (finding.direction == "up"):
-        return ("Continuing the program, and extending it to sites like those studied while watching this outcome.",)
+        return (
+            f"Continuing the program, and extending it to {fitted.unit} like those studied, watching this outcome.",
+        )
     return ("Looking with staff into why this outcome is worse since the start, before extending the program.",)
 
 
@@ -182,13 +184,14 @@ def _estimated_by(fitted: Fitted) -> str:
         return f"The effect was estimated by {NAMES[fitted.options.estimator]}{adjusted}."
     way = {"doubly-robust": "a doubly robust method", "weighting": "weighting", "regression": "regression"}
     adjusted = f" Groups were made comparable on {', '.join(names)} by {way[fitted.options.adjust]}." if names else ""
+    over = AGGREGATIONS[fitted.options.headline].removeprefix("average ")
     early = fitted.options.anticipation
     noun = fitted.data.calendar.noun
     ahead = f" The last {plural(early, noun)} before the start may already show a change, and are set aside."
     return (
         f"For each group that started together, and each {noun}, the change since before the start was compared with "
-        f"the change in {compared_with(fitted)}.{adjusted} These effects were then averaged: "
-        f"{AGGREGATIONS[fitted.options.headline]}.{ahead if early else ''}"
+        f"the change in {compared_with(fitted)}.{adjusted} The result is the average of these effects {over}."
+        f"{ahead if early else ''}"
     )
 
 
