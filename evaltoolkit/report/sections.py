@@ -215,7 +215,7 @@ def _fragility(result: Result) -> list[Block | None]:
 def _limits(result: Result) -> list[Block | None]:
     words = result.statements
     own = text_of(result.study, "context", "limits")
-    limits = (*words.limits, *((own,) if own else ()))
+    limits = (*words.limits, *((own,) if own and own not in words.limits else ()))
     assumptions = grid(
         title="What has to be true",
         subtitle="The assumptions behind the estimate, and how each was looked at",
