@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from evaltoolkit.errors import EvaluationError
 from evaltoolkit.plots import draw, svg
@@ -62,31 +63,38 @@ def test_every_kind_of_the_contract_is_here() -> None:
     assert set(EVERY) == set(get_args(FigureKind))
 
 
-@pytest.fixture(params=[*EVERY, *EXTREMES])
+@pytest.fixture(scope="module", params=[*EVERY, *EXTREMES])
 def figure(request: pytest.FixtureRequest) -> FigureData:
     return (EVERY | EXTREMES)[request.param]()
 
 
-def test_no_label_is_clipped_and_no_two_touch(figure: FigureData) -> None:
-    for style in ("with-words", "bare"):
-        drawing = draw(figure, words=style)  # type: ignore[arg-type]
-        assert clipped(drawing) == []
-        assert overlapping(drawing) == []
+@pytest.fixture(scope="module")
+def drawing(figure: FigureData) -> Figure:
+    return draw(figure)
 
 
-def test_it_is_as_wide_as_asked_and_not_taller_than_a_page(figure: FigureData) -> None:
-    drawing = draw(figure)
+@pytest.fixture(scope="module")
+def bare(figure: FigureData) -> Figure:
+    return draw(figure, words="bare")
+
+
+def test_no_label_is_clipped_and_no_two_touch(drawing: Figure, bare: Figure) -> None:
+    for one in (drawing, bare):
+        assert clipped(one) == []
+        assert overlapping(one) == []
+
+
+def test_it_is_as_wide_as_asked_and_not_taller_than_a_page(drawing: Figure) -> None:
     width, height = drawing.get_size_inches()
     assert width == pytest.approx(6.62)
     assert 0.4 < height < 9.0
 
 
-def test_the_words_stand_in_the_drawing_or_on_the_page(figure: FigureData) -> None:
-    said = " ".join(w.text for w in words(draw(figure)))
-    bare = " ".join(w.text for w in words(draw(figure, words="bare")))
+def test_the_words_stand_in_the_drawing_or_on_the_page(figure: FigureData, drawing: Figure, bare: Figure) -> None:
+    said, alone = (" ".join(w.text for w in words(one)) for one in (drawing, bare))
     for part in (figure.headline, figure.subtitle, figure.note):
         assert part in said
-        assert part not in bare
+        assert part not in alone
 
 
 def test_the_svg_is_xml_with_text_as_text_and_the_same_bytes(figure: FigureData) -> None:
