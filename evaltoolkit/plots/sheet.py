@@ -18,7 +18,7 @@ Words = Literal["with-words", "bare"]
 Height = Literal["full", "low"]
 EDGE = 0.03
 TICK_ROOM = 0.24
-_LOW = 0.62
+_LOW = 0.5
 
 
 class Sheet:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evaltoolkit.plots.tidy import decimals
 from evaltoolkit.report.blocks import Picture
-from evaltoolkit.report.record import level_of, seen
+from evaltoolkit.report.record import Unit, level_of, seen, unit_of
 from evaltoolkit.results import Column, Estimate, FigureData, Result, interval, level_text, number, plural
 
 _LEADS = ("effect_path", "series", "forest", "love", "trajectories", "overlap", "flow")
@@ -29,7 +29,7 @@ def _outcomes(estimates: Sequence[Estimate], result: Result) -> FigureData:
         kind="forest",
         headline=f"The estimated change in {plural(len(estimates), 'outcome')}",
         subtitle=f"Percent change with its {level} confidence interval. Hollow: the interval includes no change.",
-        alt=_alt("Percent changes", [(e.outcome, e) for e in estimates]),
+        alt=_alt("Percent changes", [(e.outcome, e) for e in estimates], Unit()),
         columns=_FOREST,
         rows=tuple(
             (e.outcome, "main outcome" if e.standing == "primary" else "further outcome", e.estimate, e.conf_low,
@@ -58,21 +58,21 @@ def sensitivity_figure(result: Result) -> FigureData | None:
     if not others or result.headline.estimate is None or _drawn_already(others, result):
         return None
     named = [("Main analysis", result.headline), *((_analysis(e, result.headline), e) for e in others)]
+    unit = unit_of(result.headline, result)
+    measure = ", percentage points" if unit.factor != 1 else ""
     return FigureData(
         key="other_analyses",
         kind="forest",
         headline=agreement(result),
-        subtitle=f"{result.headline.outcome}: estimate with its {level_text(level_of(result))} confidence interval. "
-        "Hollow: the interval includes no change.",
-        alt=_alt("Estimates", named),
+        subtitle=f"{result.headline.outcome}{measure}: estimate with its {level_text(level_of(result))} confidence "
+        "interval. Hollow: the interval includes no change.",
+        alt=_alt("Estimates", named, unit),
         columns=_FOREST,
         rows=tuple(
             (
                 name,
                 e.estimator if name != e.estimator else "",
-                e.estimate,
-                e.conf_low,
-                e.conf_high,
+                *(unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high)),
                 e is result.headline,
             )
             for name, e in named
@@ -87,7 +87,8 @@ def _analysis(e: Estimate, headline: Estimate) -> str:
 
 def _drawn_already(others: Sequence[Estimate], result: Result) -> bool:
     """Return whether a forest of the design shows the same numbers."""
-    wanted = {(e.estimate, e.conf_low, e.conf_high) for e in others}
+    unit = unit_of(result.headline, result)
+    wanted = {tuple(unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high)) for e in others}
     drawn = {
         tuple(row[[c.key for c in f.columns].index(key)] for key in ("estimate", "low", "high"))
         for f in result.figures
@@ -168,11 +169,12 @@ def picture(figure: FigureData, result: Result) -> Picture:
     )
 
 
-def _alt(what: str, named: Sequence[tuple[str, Estimate]]) -> str:
+def _alt(what: str, named: Sequence[tuple[str, Estimate]], unit: Unit) -> str:
     parts = []
     for name, e in named:
-        digits = decimals(e.estimate, e.conf_low, e.conf_high)
-        span = f", interval {interval(e.conf_low, e.conf_high, digits)}" if e.conf_low is not None else ""
-        value = number(e.estimate, digits, signed=True) if e.estimate is not None else "not shown"
+        shown, low, high = (unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high))
+        digits = decimals(shown, low, high)
+        span = f", interval {interval(low, high, digits)}" if low is not None else ""
+        value = number(shown, digits, signed=True) if shown is not None else "not shown"
         parts.append(f"{name} {value}{span}")
     return f"{what} with intervals. " + "; ".join(parts) + "."

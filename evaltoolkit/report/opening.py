@@ -6,7 +6,7 @@ import dataclasses
 
 from evaltoolkit.plots.tidy import decimals
 from evaltoolkit.report.blocks import BigNumber, Confidence, Fact
-from evaltoolkit.report.record import day_of, headline_hidden, level_of, look_up, text_of
+from evaltoolkit.report.record import day_of, headline_hidden, level_of, look_up, outcome_of, text_of, unit_of
 from evaltoolkit.results import (
     Estimate,
     EvidenceRating,
@@ -100,26 +100,23 @@ def _clear(e: Estimate) -> bool:
 
 
 def _secondary_tile(e: Estimate, result: Result) -> BigNumber:
-    known = e.conf_low is not None and e.conf_high is not None
-    digits = decimals(e.estimate, e.conf_low, e.conf_high)
-    span = f"{level_text(level_of(result))} CI {interval(e.conf_low, e.conf_high, digits)}" if known else ""
-    shown = e.estimate is not None
+    unit = unit_of(e, result)
+    value, low, high = (unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high))
+    digits = decimals(value, low, high)
+    known = low is not None and high is not None
+    points = "percentage points, " if unit.factor != 1 else ""
     return BigNumber(
         kicker=e.outcome,
-        number=number(e.estimate, digits, signed=True) if shown else "Not shown",
-        meaning=f"change in {role_words(e.outcome_role).of(e.outcome)}{_per(e, result)}; a further outcome",
-        interval=span,
+        number=number(value, digits, signed=True) if value is not None else "Not shown",
+        meaning=f"{points}change in {role_words(e.outcome_role).of(e.outcome)}{_per(e, result)}; a further outcome",
+        interval=f"{level_text(level_of(result))} CI {interval(low, high, digits)}" if known else "",
         clear=_clear(e),
     )
 
 
 def _per(e: Estimate, result: Result) -> str:
-    for outcome in look_up(result.study, "secondary") or ():
-        names = {text_of(outcome, "label"), text_of(outcome, "column"), text_of(outcome, "column").replace("_", " ")}
-        per = look_up(outcome, "per")
-        if e.outcome in names and isinstance(per, int | float) and per != 1:
-            return f" per {per:,.10g}"
-    return ""
+    per = outcome_of(e, result).get("per")
+    return f" per {per:,.10g}" if isinstance(per, int | float) and per != 1 else ""
 
 
 def confidence(rating: EvidenceRating | None) -> Confidence | None:

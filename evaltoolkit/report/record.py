@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaltoolkit.plots.lettering import cleaned
-from evaltoolkit.results import Result
+from evaltoolkit.results import Estimate, Result
 
 
 def look_up(study: Mapping[str, Any], *path: str) -> Any:
@@ -43,6 +43,36 @@ def level_of(result: Result) -> float:
     """Return the confidence level of the study."""
     level = look_up(result.study, "inference", "level")
     return float(level) if isinstance(level, int | float) else 0.95
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unit:
+    """How an effect is shown: what it is multiplied with, and the words that follow it."""
+
+    factor: float = 1.0
+    words: str = ""
+
+    def times(self, value: float | None) -> float | None:
+        """Return a value as shown."""
+        return None if value is None else self.factor * value
+
+
+def unit_of(estimate: Estimate, result: Result) -> Unit:
+    """Return the unit of an effect: percent, percentage points for outcomes that are shares, else the outcome's own."""
+    if estimate.kind == "percent":
+        return Unit(words="%")
+    record = outcome_of(estimate, result)
+    return Unit(100.0, " points") if text_of(record, "kind") in {"binary", "proportion"} else Unit()
+
+
+def outcome_of(estimate: Estimate, result: Result) -> Mapping[str, Any]:
+    """Return what the study says about the outcome of an estimate; empty where it says nothing."""
+    for record in look_up(result.study, "secondary") or ():
+        column = text_of(record, "column")
+        if estimate.outcome in {text_of(record, "label"), column, column.replace("_", " ")}:
+            return dict(record)
+    main = look_up(result.study, "outcome")
+    return dict(main) if isinstance(main, Mapping) and estimate.outcome == result.headline.outcome else {}
 
 
 def day_of(result: Result) -> datetime.date | None:

@@ -21,7 +21,7 @@ from evaltoolkit.report.blocks import (
 )
 from evaltoolkit.report.figures import agreement, flow_figure, picture, sensitivity_figure
 from evaltoolkit.report.opening import further_outcomes
-from evaltoolkit.report.record import level_of, seen, text_of
+from evaltoolkit.report.record import level_of, seen, text_of, unit_of
 from evaltoolkit.report.tables import grid, table
 from evaltoolkit.results import Diagnostic, Equation, Estimate, Result, interval, level_text, number, p_value, plural
 
@@ -90,7 +90,7 @@ def _effects(result: Result) -> Grid:
         title="The question, the design and the effect",
         subtitle=question,
         heads=["Outcome", "Measure", "Effect", f"{level} interval", "p", "Rests on"],
-        rows=[_effect_row(e) for e in rows],
+        rows=[_effect_row(e, result) for e in rows],
         align=["left", "left", "right", "right", "right", "left"],
         main_rows=[0],
         note=_how_estimated(result),
@@ -101,16 +101,18 @@ def _how_estimated(result: Result) -> str:
     h = result.headline
     said = [f"{result.statements.design_name}.", f"{result.estimand.symbol}: {result.estimand.words.rstrip('.')}."]
     said += [f"Estimator: {h.estimator}."] if h.estimator else []
-    error = f", standard error {number(h.std_error)}" if h.std_error is not None else ""
+    unit = unit_of(h, result)
+    error = f", standard error {number(unit.times(h.std_error))}{unit.words}" if h.std_error is not None else ""
     said += [f"Inference: {h.inference}{error}."] if h.inference else []
     return " ".join(said)
 
 
-def _effect_row(e: Estimate) -> list[str]:
-    digits = decimals(e.estimate, e.conf_low, e.conf_high)
-    unit = "%" if e.kind == "percent" else ""
-    value = number(e.estimate, digits, signed=True) + unit if e.estimate is not None else "not shown"
-    span = interval(e.conf_low, e.conf_high, digits) + unit if e.conf_low is not None else "–"
+def _effect_row(e: Estimate, result: Result) -> list[str]:
+    unit = unit_of(e, result)
+    shown, low, high = (unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high))
+    digits = decimals(shown, low, high)
+    value = number(shown, digits, signed=True) + unit.words if shown is not None else "not shown"
+    span = interval(low, high, digits) + unit.words.replace(" points", "") if low is not None else "–"
     counts = [
         plural(e.n_obs, "observation") if e.n_obs else "",
         plural(e.n_clusters, "cluster") if e.n_clusters else "",
@@ -282,9 +284,9 @@ def _methods(result: Result) -> list[Block | None]:
     return [
         aim,
         *(Formula(title=seen(m.title, "Method"), text=m.text, equation=_readable(m.equation)) for m in words.methods),
-        *_placed(result, "methods", ""),
         Subheading(text="References") if sources else None,
         Sources(items=sources) if sources else None,
+        *_placed(result, "methods", ""),
     ]
 
 

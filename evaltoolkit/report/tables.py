@@ -86,18 +86,20 @@ def _texts(column: Column, cells: Sequence[Cell]) -> list[str]:
 
 
 def _shared_digits(column: Column, cells: Sequence[Cell]) -> int | None:
-    """Return the decimals of a column whose numbers are of one scale; None where each needs its own."""
+    """Return the decimals of a column whose numbers are of one scale (but for a few near zero); else None."""
     if column.kind in {"people", "count"}:
         return 0
     sizes = [abs(float(c)) for c in cells if isinstance(c, int | float) and not isinstance(c, bool) and c != 0]
     if not sizes:
         return None
-    small, large = min(sizes), max(sizes)
+    large = max(sizes)
+    near = [size for size in sizes if size >= large / 1000]
     if all(size == int(size) for size in sizes):
         return 0
-    if large > 1000 * small or (large >= 20 and small < 1):
+    if len(sizes) - len(near) > 0.1 * len(sizes) or (large >= 20 and min(near) < 2):
         return None
-    return max(min(digits_for(small), digits_for(large) + 1), 1 if large < 100 else 0)
+    least = 2 if large < 10 else 1 if large < 100 else 0
+    return max(min(digits_for(min(near)), digits_for(large) + 1), least)
 
 
 def _own_digits(value: float) -> int:

@@ -89,6 +89,23 @@ def test_one_way_of_calculating_is_drawn_once() -> None:
     assert "other_analyses" in [b.figure.key for s in build(sealed()).sections for b in s.blocks if b.kind == "picture"]
 
 
+def test_shares_are_shown_in_percentage_points() -> None:
+    made = draft()
+    shares = {"estimate": 0.1225, "conf_low": 0.0456, "conf_high": 0.1995, "std_error": 0.0391}
+    head = dataclasses.replace(made.headline, **shares)
+    other = dataclasses.replace(made.estimates[4], estimate=0.11, conf_low=0.03, conf_high=0.19)
+    study = {**made.study, "outcome": {"kind": "binary", "label": head.outcome}, "secondary": []}
+    report = written(
+        sealed(
+            dataclasses.replace(made, headline=head, estimates=(head, other), study=study, figures=()), evidence=None
+        )
+    )
+    assert report.says("+12 points 5 to 20 < 0.001")
+    assert report.says("standard error 3.9 points")
+    assert report.says("95% CI 3 to 19")
+    assert not report.says("0.12")
+
+
 def test_a_hidden_headline_is_said_in_plain_words() -> None:
     small = dataclasses.replace(draft().headline, n_obs=6, n_units=6)
     made = draft(headline=small, estimates=(small,), figures=(), tables=(), flow=())

@@ -40,6 +40,10 @@ def texts(column: Column, cells: list[Any]) -> list[str]:
         # one scale in each row: means of money, ages and shares in one column
         (Column(key="v"), [2532.4, 26.13, 0.4712, 0.00071], ["2,532", "26.1", "0.47", "0.00071"]),
         # a coefficient that is small beside others is not rounded to nothing
+        # one effect among many that happens to be near zero does not set the decimals
+        (Column(key="v"), [0.51, 1.08, -0.0013] + [0.4] * 9, ["0.51", "1.08", "0.00"] + ["0.40"] * 9),
+        # effects and their percentage in one column
+        (Column(key="v"), [1.08, 1.2, 59.13], ["1.08", "1.20", "59.1"]),
         (Column(key="v"), [-1.6612, 0.0156, 0.1613], ["−1.66", "0.02", "0.16"]),
     ],
 )
