@@ -92,7 +92,7 @@ def test_one_way_of_calculating_is_drawn_once() -> None:
 def test_shares_are_shown_in_percentage_points() -> None:
     made = draft()
     shares = {"estimate": 0.1225, "conf_low": 0.0456, "conf_high": 0.1995, "std_error": 0.0391}
-    head = dataclasses.replace(made.headline, **shares)
+    head = dataclasses.replace(made.headline, inference="clustered", **shares)
     other = dataclasses.replace(made.estimates[4], estimate=0.11, conf_low=0.03, conf_high=0.19)
     study = {**made.study, "outcome": {"kind": "binary", "label": head.outcome}, "secondary": []}
     report = written(
