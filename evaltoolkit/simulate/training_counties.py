@@ -92,7 +92,7 @@ def _county_shocks(rng: np.random.RandomState, n: int) -> NDArray[np.float64]:
 
 def draw(seed: int, scale: float) -> Draw:
     """Draw the counties once."""
-    rng = stream(seed)
+    rng = stream(NAME, seed)
     n = sum(COHORTS.values()) + NEVER
     county = _traits(rng, n)
     shock = _county_shocks(rng, n)

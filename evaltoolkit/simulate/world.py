@@ -66,10 +66,10 @@ def variables(name: str, lines: tuple[tuple[str, str, str, str], ...]) -> tuple[
     return tuple(Variable(*line, source=MADE_UP.format(name=name)) for line in lines)
 
 
-def stream(seed: int) -> np.random.RandomState:
-    """Return the random stream of a seed.
+def stream(name: str, seed: int) -> np.random.RandomState:
+    """Return the random stream of a world and a seed; worlds with the same seed share no draws.
 
     numpy keeps the draws of RandomState, and of PCG64 beneath it, the same from version to version, which it does not
     promise for Generator; the sample data must come out the same everywhere.
     """
-    return np.random.RandomState(np.random.PCG64(seed))
+    return np.random.RandomState(np.random.PCG64([seed, *name.encode()]))
