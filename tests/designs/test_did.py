@@ -458,6 +458,14 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "twfe without comparison": (
         lambda: sites(cohorts=(6,)), {"estimator": "twfe"}, errors.NoComparisonError, "same time",
     ),
+    "twfe with one pattern": (
+        lambda: sites(cohorts=(2, 3))[lambda f: f["quarter"] != quarter(2)], {"estimator": "twfe"},
+        errors.NoComparisonError, "follows from the unit and period effects",
+    ),
+    "too close together": (
+        lambda: sites(cohorts=(2, 3))[lambda f: f["quarter"] != quarter(2)], {}, errors.NoComparisonError,
+        "too close together",
+    ),
     "two-by-two staggered": (sites, {"estimator": "two-by-two"}, errors.OptionError, "callaway-santanna"),
     "outcome constant": (changed(y=1.0), {}, errors.NoVariationError, "outcome 'y'"),
     "outcome text": (one_row("y", "high"), {}, errors.ColumnTypeError, "holds text in row 6"),

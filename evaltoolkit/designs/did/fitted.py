@@ -164,9 +164,10 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     )  # fmt: skip
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
-        log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events, cells=cells,
-        regression=found, pretest=None if choice.none_possible else _pretest(options, choice, cells, events),
-        critical=critical, variants=_variants(study, options, data, choice),
+        log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events,
+        cells=cells, regression=found,
+        pretest=None if choice.none_possible else _pretest(options, choice, cells, events), critical=critical,
+        variants=_variants(study, options, data, choice),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from linearmodels.panel import PanelOLS
 from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.estimators import Family, Way
-from evaltoolkit.errors import CollinearityError
+from evaltoolkit.errors import CollinearityError, NoComparisonError
 from evaltoolkit.kernels.group_time import NEVER
 from evaltoolkit.kernels.jackknife import delete_one_least_squares
 from evaltoolkit.kernels.least_squares import least_squares
@@ -80,6 +80,9 @@ def estimate(
     labels, dummies = _event_dummies(panel)
     moving = [c for c in covariates if np.abs(_without_effects(c[:, :, None])).max() > 1e-9 * np.abs(c).max()]
     regressors = np.concatenate([dummies, *(c[:, :, None] for c in moving)], axis=2)
+    if not _told_apart(regressors):
+        # Few starts, regularly spaced, without never-treated units; or fewer rows than event times.
+        labels = labels[:0]
     m = labels.size
     path, path_spread = _fit(panel, _Model(regressors, absorb=True), way) if m else (beta[:0], spread[:, :0])
     effect = Family(np.zeros(1, dtype=np.int64), beta[:1], spread[:, :1], np.array([df]))
@@ -95,8 +98,7 @@ def estimate(
 def _event_dummies(panel: Panel) -> tuple[IntArray, FloatArray]:
     """Return event times and their indicators; -1 (else the last before) is the reference, as is never treated.
 
-    Where no unit is never treated, the earliest event time is left out too; where even then event times cannot be told
-    from period effects (few starts, regularly spaced), there are none.
+    Where no unit is never treated, the earliest event time is left out too.
     """
     relative = panel.periods[None, :] - np.where(panel.start == NEVER, panel.periods[-1], panel.start)[:, None]
     treated = (panel.start <= panel.periods[-1])[:, None]
@@ -106,9 +108,6 @@ def _event_dummies(panel: Panel) -> tuple[IntArray, FloatArray]:
     if (panel.start <= panel.periods[-1]).all() and times.size and times[0] < 0:
         times = times[1:]
     dummies = ((relative[:, :, None] == times[None, None, :]) & treated[:, :, None]).astype(np.float64)
-    inside = _long(_without_effects(dummies))
-    if np.linalg.matrix_rank(inside) < times.size:
-        return times[:0], dummies[:, :, :0]
     return times, dummies
 
 
@@ -145,7 +144,7 @@ def _fit(panel: Panel, model: _Model, way: Way) -> tuple[FloatArray, FloatArray]
 
 def _matched(scores: FloatArray, covariance: FloatArray) -> FloatArray:
     """Scale scores so that their cross-product has the diagonal of the covariance."""
-    mine, theirs = np.sqrt((scores**2).sum(axis=0)), np.sqrt(np.diag(covariance))
+    mine, theirs = np.sqrt((scores**2).sum(axis=0)), np.sqrt(np.clip(np.diag(covariance), 0.0, None))
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled: FloatArray = scores * np.where(mine > 0, theirs / mine, 1.0)
     return scaled
@@ -182,10 +181,15 @@ def _deleted(panel: Panel, model: _Model) -> FloatArray:
     return apart
 
 
+def _told_apart(X: FloatArray) -> bool:
+    """Return whether regressors can be told from one another and from unit and period effects."""
+    inside = _long(_without_effects(X))
+    n, T, k = X.shape
+    return bool(n * T > n + T + k and np.linalg.matrix_rank(inside) == k)
+
+
 def _independent(panel: Panel, model: _Model, names: tuple[str, ...], places: tuple[str, ...]) -> None:
     p = panel.covariates.shape[2]
-    if p == 0:
-        return
     order = [*range(p + 1, model.X.shape[2]), 0, *range(1, p + 1)]
     X = model.X[:, :, order]
     scale = np.sqrt((_long(X) ** 2).mean(axis=0))
@@ -194,9 +198,20 @@ def _independent(panel: Panel, model: _Model, names: tuple[str, ...], places: tu
         X = _without_effects(X)
         flat = np.sqrt((_long(X) ** 2).mean(axis=0)) < 1e-9
         X = np.where(flat, 0.0, X)
-    fit = least_squares(_long(X), np.zeros(X.shape[0] * X.shape[1]))
-    for j in fit.aliased:
-        at = order[int(j)] - 1
+    left = np.sqrt((_long(X) ** 2).sum(axis=0)) > 0
+    aliased = set(np.flatnonzero(~left).tolist())
+    if left.any():
+        within = np.flatnonzero(left)
+        fit = least_squares(_long(X)[:, within], np.zeros(X.shape[0] * X.shape[1]))
+        aliased |= set(within[fit.aliased].tolist())
+    for j in sorted(aliased):
+        at = order[j] - 1
+        if at == -1:
+            raise NoComparisonError(
+                "whether a unit is treated follows from the unit and period effects",
+                expected="units that start the program in different periods, or never, with periods before and after",
+                todo="add units without the program, or periods before the start",
+            )
         if 0 <= at < p:
             follows = (
                 "from the unit and period effects or from other covariates" if model.absorb else "from other regressors"
