@@ -18,7 +18,7 @@ Words = Literal["with-words", "bare"]
 Height = Literal["full", "low"]
 EDGE = 0.03
 TICK_ROOM = 0.24
-_LOW = 0.5
+_LOW = 0.45
 
 
 class Sheet:

@@ -103,7 +103,7 @@ def test_shares_are_shown_in_percentage_points() -> None:
     assert report.says("+12 points 5 to 20 < 0.001")
     assert report.says("standard error 3.9 points")
     assert report.says("95% CI 3 to 19")
-    assert not report.says("0.12")
+    assert not report.says("+0.12")
 
 
 def test_a_hidden_headline_is_said_in_plain_words() -> None:
