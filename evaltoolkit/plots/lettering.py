@@ -88,6 +88,25 @@ def width_of(text: str, size: float, weight: Weight = "regular") -> float:
     return float(face.get_width_height()[0]) / 64 / POINTS
 
 
+def advance_of(text: str, size: float, weight: Weight = "regular") -> float:
+    """Return the sum of the widths of the letters in inches: much quicker than ``width_of``, without kerning.
+
+    >>> round(advance_of("0000", 10.0) / width_of("0000", 10.0), 1)
+    1.0
+    """
+    return sum(_advance(ch, weight) for ch in text) * size / POINTS
+
+
+@functools.cache
+def _advance(ch: str, weight: Weight) -> float:
+    """Return the width of a letter in units of the type size."""
+    from matplotlib.ft2font import LoadFlags
+
+    face = _face(weight)
+    face.set_size(64.0, POINTS)
+    return float(face.load_char(ord(ch), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 64
+
+
 def height_of(lines: int, size: float) -> float:
     """Return the height of a block of lines in inches."""
     return lines * size * LINE_HEIGHT / POINTS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from evaltoolkit.plots.lettering import width_of
+from evaltoolkit.plots.lettering import advance_of
 from evaltoolkit.report.blocks import Align
 
 PAGE: Final = 6.38  # the text width of A4, the narrower paper
@@ -78,7 +78,7 @@ def _on_two_lines(head: str) -> float:
 
 
 def _wide(text: str) -> float:
-    return width_of(text[:400], SIZE, "semibold")
+    return advance_of(text[:400], SIZE, "semibold")
 
 
 def _spread(needs: Sequence[_Need]) -> list[float]:
