@@ -99,10 +99,12 @@ def advance_of(text: str, size: float, weight: Weight = "regular") -> float:
 
 @functools.cache
 def _advance(ch: str, weight: Weight) -> float:
-    """Return the width of a letter in units of the type size."""
+    """Return the width of a letter in units of the type size: 1 where another font has to help out."""
     from matplotlib.ft2font import LoadFlags
 
     face = _face(weight)
+    if not face.get_char_index(ord(ch)):
+        return 1.0
     face.set_size(64.0, POINTS)
     return float(face.load_char(ord(ch), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 64
 

@@ -137,10 +137,9 @@ def _verdicts(title: str, subtitle: str, checks: Sequence[Diagnostic]) -> Grid |
         return None
     return grid(
         title=title,
-        subtitle=subtitle,
+        subtitle=f"{subtitle}. {_tally(checks)}".rstrip(),
         heads=["Question", "What was found", "Verdict"],
         rows=[[d.question, d.text + _numbers(d), VERDICTS[d.verdict]] for d in checks],
-        note=" ".join(part for part in (_tally(checks), _check_sources(checks)) if part),
     )
 
 
@@ -157,9 +156,10 @@ def _numbers(d: Diagnostic) -> str:
     return f" {said[0].upper()}{said[1:]}." if said else ""
 
 
-def _check_sources(checks: Sequence[Diagnostic]) -> str:
+def _check_sources(result: Result) -> Formula | None:
+    checks = (*result.diagnostics, *result.sensitivity)
     named = dict.fromkeys(d.reference.rstrip(".") for d in checks if d.reference)
-    return f"Sources: {'; '.join(named)}." if named else ""
+    return Formula(title="Where the checks come from", text="; ".join(named) + ".", equation=None) if named else None
 
 
 def _said(value: float, text: str) -> bool:
@@ -284,6 +284,7 @@ def _methods(result: Result) -> list[Block | None]:
     return [
         aim,
         *(Formula(title=seen(m.title, "Method"), text=m.text, equation=_readable(m.equation)) for m in words.methods),
+        _check_sources(result),
         Subheading(text="References") if sources else None,
         Sources(items=sources) if sources else None,
         *_placed(result, "methods", ""),

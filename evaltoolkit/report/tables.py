@@ -96,7 +96,7 @@ def _shared_digits(column: Column, cells: Sequence[Cell]) -> int | None:
     near = [size for size in sizes if size >= large / 1000]
     if all(size == int(size) for size in sizes):
         return 0
-    if len(sizes) - len(near) > 0.1 * len(sizes) or (large >= 20 and min(near) < 2):
+    if len(sizes) - len(near) > 0.1 * len(sizes) or (large >= 10 and 10 * min(near) < large):
         return None
     least = 2 if large < 10 else 1 if large < 100 else 0
     return max(min(digits_for(min(near)), digits_for(large) + 1), least)
