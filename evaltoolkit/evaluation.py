@@ -113,7 +113,7 @@ class Evaluation:
         h = self.result.headline
         level = level_text(self.study.inference.level)
         return (
-            f"{h.estimand} on {h.outcome}: {number(h.estimate, signed=True)} "
+            f"{h.estimand} on {h.outcome}: {number(h.estimate, signed=not h.is_ratio)} "
             f"({level} CI {interval(h.conf_low, h.conf_high)}, p {p_value(h.p_value)})"
         )
 

@@ -171,16 +171,26 @@ def _secondary_table(study: Study, headlines: list[Estimate]) -> TableData:
         columns=(
             Column(key="outcome", label="Outcome", kind="text"),
             Column(key="about", label="What it can tell about", kind="text"),
-            Column(key="estimate", label="Effect", signed=True),
+            Column(key="estimate", label="Effect", kind="text"),
             Column(key="interval", label=f"{100 * study.inference.level:g}% interval", kind="text"),
             Column(key="p_value", label="p", kind="p-value"),
         ),
         rows=tuple(
-            (outcome.name, role_words(outcome.role).about, e.estimate, interval(e.conf_low, e.conf_high), e.p_value)
+            (outcome.name, role_words(outcome.role).about, *_effect_texts(outcome, e), e.p_value)
             for outcome, e in zip(study.secondary, headlines, strict=True)
         ),
         note="These p-values are not adjusted for looking at several outcomes.",
     )
+
+
+def _effect_texts(outcome: Outcome, e: Estimate) -> tuple[str, str]:
+    """Return an effect and its interval as a reader sees them: ratios, percentage points, or the outcome's own unit."""
+    if e.is_ratio:
+        return f"{number(e.estimate)} times", interval(e.conf_low, e.conf_high)
+    share = outcome.kind in {"binary", "proportion"}
+    shown, low, high = (None if v is None else (100 if share else 1) * v for v in (e.estimate, e.conf_low, e.conf_high))
+    points = " points" if share else ""
+    return number(shown, signed=True) + points, interval(low, high) + points
 
 
 def _with_recording_checks(result: Result, study: Study) -> Result:

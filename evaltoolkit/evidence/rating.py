@@ -59,10 +59,10 @@ def rate(result: Result) -> EvidenceRating:
 
 def _unclear(estimate: Estimate) -> bool:
     low, high = estimate.conf_low, estimate.conf_high
-    return low is None or high is None or low <= 0 <= high
+    return low is None or high is None or low <= estimate.null <= high
 
 
 def _disagrees(other: Estimate, headline: Estimate) -> bool:
     if other.estimate is None or headline.estimate is None:
         return False
-    return _unclear(other) or (other.estimate > 0) != (headline.estimate > 0)
+    return _unclear(other) or (other.estimate > other.null) != (headline.estimate > headline.null)

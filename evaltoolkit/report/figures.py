@@ -77,7 +77,7 @@ def sensitivity_figure(result: Result) -> FigureData | None:
             )
             for name, e in named
         ),
-        marks={"zero": 0, "zero_text": "no change", "level": level_of(result)},
+        marks={"zero": result.headline.null, "zero_text": "no change", "level": level_of(result)},
     )
 
 
@@ -103,10 +103,15 @@ def agreement(result: Result) -> str:
     others = [e for e in result.estimates if _other_analysis(e, result.headline)]
     if not others or result.headline.estimate is None:
         return ""
-    agree = sum(e.estimate is not None and (e.estimate > 0) == (result.headline.estimate > 0) for e in others)
+    agree = sum(_same_way(e, result.headline) for e in others)
     if len(others) == 1:
         return f"The other analysis points {'the same way' if agree else 'the other way'}"
     return f"{agree} of {len(others)} other analyses point the same way"
+
+
+def _same_way(e: Estimate, headline: Estimate) -> bool:
+    known = e.estimate is not None and headline.estimate is not None
+    return known and (e.estimate > e.null) == (headline.estimate > headline.null)  # type: ignore[operator]
 
 
 def _other_analysis(e: Estimate, headline: Estimate) -> bool:
@@ -175,6 +180,6 @@ def _alt(what: str, named: Sequence[tuple[str, Estimate]], unit: Unit) -> str:
         shown, low, high = (unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high))
         digits = decimals(shown, low, high)
         span = f", interval {interval(low, high, digits)}" if low is not None else ""
-        value = number(shown, digits, signed=True) if shown is not None else "not shown"
+        value = number(shown, digits, signed=not e.is_ratio) if shown is not None else "not shown"
         parts.append(f"{name} {value}{span}")
     return f"{what} with intervals. " + "; ".join(parts) + "."

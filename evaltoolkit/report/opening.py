@@ -96,7 +96,7 @@ def further_outcomes(result: Result) -> tuple[Estimate, ...]:
 
 
 def _clear(e: Estimate) -> bool:
-    return e.conf_low is not None and e.conf_high is not None and not e.conf_low <= 0 <= e.conf_high
+    return e.conf_low is not None and e.conf_high is not None and not e.conf_low <= e.null <= e.conf_high
 
 
 def _secondary_tile(e: Estimate, result: Result) -> BigNumber:
@@ -107,7 +107,7 @@ def _secondary_tile(e: Estimate, result: Result) -> BigNumber:
     points = "percentage points, " if unit.factor != 1 else ""
     return BigNumber(
         kicker=e.outcome,
-        number=number(value, digits, signed=True) if value is not None else "Not shown",
+        number=number(value, digits, signed=not e.is_ratio) if value is not None else "Not shown",
         meaning=f"{points}change in {role_words(e.outcome_role).of(e.outcome)}{_per(e, result)}; a further outcome",
         interval=f"{level_text(level_of(result))} CI {interval(low, high, digits)}" if known else "",
         clear=_clear(e),

@@ -61,6 +61,8 @@ def unit_of(estimate: Estimate, result: Result) -> Unit:
     """Return the unit of an effect: percent, percentage points for outcomes that are shares, else the outcome's own."""
     if estimate.kind == "percent":
         return Unit(words="%")
+    if estimate.is_ratio:
+        return Unit(words=" times")
     record = outcome_of(estimate, result)
     return Unit(100.0, " points") if text_of(record, "kind") in {"binary", "proportion"} else Unit()
 

@@ -111,7 +111,7 @@ def _effect_row(e: Estimate, result: Result) -> list[str]:
     unit = unit_of(e, result)
     shown, low, high = (unit.times(v) for v in (e.estimate, e.conf_low, e.conf_high))
     digits = decimals(shown, low, high)
-    value = number(shown, digits, signed=True) + unit.words if shown is not None else "not shown"
+    value = number(shown, digits, signed=not e.is_ratio) + unit.words if shown is not None else "not shown"
     span = interval(low, high, digits) + unit.words.replace(" points", "") if low is not None else "–"
     counts = [
         plural(e.n_obs, "observation") if e.n_obs else "",

@@ -23,6 +23,9 @@ FigureKind = Literal["effect_path", "trajectories", "series", "love", "overlap",
 ColumnKind = Literal["text", "number", "people", "count", "share", "p-value", "basis"]
 Cell = str | int | float | bool | None
 
+RATE_RATIO: Final = "rate-ratio"
+"""Term of an estimate that is a ratio of rates; a variant's term begins with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -49,6 +52,16 @@ class Estimate:
     estimator: str = ""
     inference: str = ""
     standing: Standing = "primary"
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the number is a ratio, for which 1 and not 0 is no change."""
+        return self.term.startswith(RATE_RATIO)
+
+    @property
+    def null(self) -> float:
+        """The number that stands for no change."""
+        return 1.0 if self.is_ratio else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

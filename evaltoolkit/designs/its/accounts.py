@@ -1,0 +1,161 @@
+"""Assumptions, methods, limits and references of an interrupted time series."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.its.display import start_words
+from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.options import Harmonics
+from evaltoolkit.designs.its.rows import MODELS
+from evaltoolkit.kernels.autoregression import GRID
+from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
+
+
+def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
+    """Return what has to be true, and how it was looked at."""
+    verdicts = {check.name: check.verdict.replace("-", " ") for check in checks}
+    dependence = verdicts["residual-autocorrelation"]
+    return (
+        Assumption(
+            name="The course would have gone on",
+            text="Without the program, the series would have kept the course that it had before.",
+            checked=f"Earlier dates: {verdicts['placebo-dates']}. The course afterwards cannot be checked.",
+        ),
+        Assumption(
+            name="Nothing else at the same time",
+            text=f"No other change that matters for this outcome began around {start_words(fitted)}.",
+            checked="Not checked by the data; it rests on what is known of the time.",
+        ),
+        Assumption(
+            name="Recording stayed the same",
+            text="The outcome was defined, counted and recorded in the same way throughout.",
+            checked="Not checked by the data; it rests on the source.",
+        ),
+        Assumption(
+            name="The model's shape",
+            text="Trend, seasons and the shape of the change are as the model says.",
+            checked=f"Dependence left between neighbours: {dependence}. Other shapes are among the other models.",
+        ),
+    )
+
+
+def methods(fitted: Fitted) -> tuple[Method, ...]:
+    """Return the methods with their equations."""
+    return (_regression(fitted), _effect(fitted), _errors(fitted))
+
+
+def _regression(fitted: Fitted) -> Method:
+    options = fitted.options
+    link = "log of the expected count" if fitted.ratio else "expected outcome"
+    season = ""
+    if isinstance(options.season, Harmonics):
+        season = f" Seasons enter as {options.season.harmonics} pairs of sine and cosine."
+    elif options.season is not None:
+        season = " Each season of the year has its own level."
+    offset = " The log of the population is added with its coefficient fixed at one." if fitted.ratio else ""
+    exposed = offset if fitted.series.exposure is not None else ""
+    fitted_by = (
+        "Poisson maximum likelihood (statsmodels GLM)" if fitted.ratio else "least squares"
+    )  # fmt: skip
+    left = "log μ" if fitted.ratio else "E[y]"
+    return Method(
+        title="Model",
+        text=f"A {MODELS[options.family]}: the {link} has a straight trend, and from {start_words(fitted)} on a change of "
+        f"level that is 1 since the start and a change of slope that counts the periods since, from 0; which of them are "
+        f"in the model is stated above.{season}{exposed} The plain fit is by {fitted_by}.",
+        equation=Equation(
+            terms=(
+                Term(text=left, sub="t"), Term(text=" = α + β"), Term(text=" t + δ"), Term(text=" 1[t ≥ T₀] + γ"),
+                Term(text=" (t − T₀) 1[t ≥ T₀] + s"), Term(text="", sub="t"),
+            ),
+            alt=f"{left} of period t equals alpha plus beta t plus delta if t is at or after the start, plus gamma times "
+            "the periods since the start, plus the season of t.",
+        ),
+    )  # fmt: skip
+
+
+def _effect(fitted: Fitted) -> Method:
+    what = (
+        "The headline is the modelled total since the start over the total that the model expects with the changes set "
+        "to zero. Differences and their sum are of the same two courses."
+        if fitted.ratio else
+        "The expected course sets the changes to zero. The headline averages the difference between the two courses over "
+        "the periods since the start."
+    )  # fmt: skip
+    return Method(
+        title="Effect",
+        text=f"{what} Intervals are for the expected difference: they hold the uncertainty of the model's coefficients, "
+        "not the scatter of single periods. Those of curved quantities are by the delta method.",
+    )
+
+
+def _errors(fitted: Fitted) -> Method:
+    options, main = fitted.options, fitted.main
+    if options.errors == "marginal-ar1":
+        working = (
+            " Counts enter by their working response at the maximum-likelihood fit, weighted by the root of the expected "
+            "count, so extra spread is allowed for."
+            if fitted.ratio else ""
+        )  # fmt: skip
+        text = (
+            f"Errors follow a first-order autoregression. For each of {GRID.size} autocorrelations from −0.9 to 0.99 the "
+            "model was fitted by generalized least squares; the fits were weighted by their restricted likelihood and a "
+            "flat-ended prior, and every interval is a quantile of the weighted mixture of t distributions. Short series "
+            f"call for this: intervals that plug in one estimated autocorrelation come out too narrow.{working}"
+        )
+    elif options.errors == "newey-west":
+        text = (
+            f"Newey-West with {main.lags} lags (Bartlett weights, factor n/(n − k)) and a t reference with n − k degrees "
+            "of freedom. In short series such intervals tend to be too narrow."
+        )
+    elif options.errors == "ols":
+        text = "Ordinary least squares with a t reference; neighbouring periods count as unrelated."
+    elif options.family == "poisson":
+        text = "By the Poisson model, with a normal reference; the counts count as unrelated and as varying by chance only."
+    else:
+        text = (
+            "By the quasi-Poisson model: the spread is estimated (Pearson chi-square over n − k), with a t reference; the "
+            "counts count as unrelated."
+        )
+    return Method(title="Standard errors", text=text)
+
+
+def limits(fitted: Fitted) -> tuple[str, ...]:
+    """Return what a reader must keep in mind."""
+    lines = ["One series has no comparison group, so other changes at the same time cannot be ruled out."]
+    if fitted.options.errors == "marginal-ar1":
+        lines.append("Dependence of another kind than a first-order autoregression is not allowed for.")
+    if "slope" in fitted.options.effects:
+        lines.append("The farther from the start, the more the expected course rests on the trend going on as it was.")
+    return tuple(lines)
+
+
+def references(fitted: Fitted) -> tuple[Reference, ...]:
+    """Return the sources of what was used."""
+    found = [
+        Reference(
+            text="Lopez Bernal, J., Cummins, S. and Gasparrini, A. (2017). Interrupted time series regression for the "
+            "evaluation of public health interventions: a tutorial. International Journal of Epidemiology 46.",
+            doi="10.1093/ije/dyw098",
+        ),
+        Reference(
+            text="Turner, S. et al. (2021). Evaluation of statistical methods used in the analysis of interrupted time "
+            "series studies: a simulation study. BMC Medical Research Methodology 21.",
+            doi="10.1186/s12874-021-01364-0",
+        ),
+    ]
+    if fitted.options.errors == "newey-west":
+        found.append(
+            Reference(
+                text="Newey, W. and West, K. (1987). A simple, positive semi-definite, heteroskedasticity and "
+                "autocorrelation consistent covariance matrix. Econometrica 55.",
+                doi="10.2307/1913610",
+            )
+        )
+    if fitted.ratio:
+        found.append(
+            Reference(
+                text="McCullagh, P. and Nelder, J. (1989). Generalized Linear Models, 2nd ed.",
+                doi="10.1007/978-1-4899-3242-6",
+            )
+        )
+    return tuple(found)

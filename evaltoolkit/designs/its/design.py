@@ -1,0 +1,77 @@
+"""The design: from a study to a sealed result."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from evaltoolkit.contract import sealed, study_record
+from evaltoolkit.data import Source
+from evaltoolkit.designs.its import options as _options
+from evaltoolkit.designs.its import sample as _sample
+from evaltoolkit.designs.its.diagnostics import checks, sensitivity
+from evaltoolkit.designs.its.figures import figures
+from evaltoolkit.designs.its.fitted import Fitted, fit
+from evaltoolkit.designs.its.options import Options
+from evaltoolkit.designs.its.residuals import look
+from evaltoolkit.designs.its.rows import estimates
+from evaltoolkit.designs.its.sample import Series
+from evaltoolkit.designs.its.tables import tables
+from evaltoolkit.designs.its.wording import estimand, statements
+from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.results import Draft, Result
+from evaltoolkit.study import Study
+
+
+class InterruptedTimeSeries:
+    """Interrupted time series: compare a series after an interruption with what its past leads one to expect."""
+
+    kind: ClassVar[str] = "interrupted-time-series"
+    options: ClassVar[type[Options]] = Options
+
+    def parse(self, study: Study) -> Options:
+        """Turn the study's own keys into this design's options."""
+        return _options.parse(study)
+
+    def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
+        """Read and check the data, and return the series with the flow to it."""
+        return _sample.prepare(study, options, source)
+
+    def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
+        """Estimate, check, describe, and seal."""
+        fitted = fit(study, options, sample.content)
+        residuals = look(fitted.main)
+        sample.products.update(_products(fitted))
+        rows = estimates(fitted)
+        found = checks(fitted, residuals)
+        draft = Draft(
+            study=study_record(study),
+            design=self.kind,
+            estimand=estimand(fitted),
+            headline=rows[0],
+            estimates=rows,
+            diagnostics=found,
+            sensitivity=sensitivity(fitted),
+            figures=figures(fitted),
+            tables=tables(fitted, rows, residuals),
+            statements=statements(fitted, found),
+            flow=sample.flow,
+        )
+        return sealed(draft, study, sample)
+
+
+def _products(fitted: Fitted) -> dict[str, Any]:
+    """Return the series, the design matrix and the fit for the researcher, in memory only."""
+    main = fitted.main
+    return {
+        "steps": fitted.model.steps,
+        "design": fitted.model.observed,
+        "terms": fitted.model.names,
+        "coefficients": main.errors.coefficients,
+        "maximum_likelihood": main.likelihood,
+        "residuals": main.residuals,
+        "fitted": fitted.with_it,
+        "expected": fitted.without,
+    }
+
+
+INTERRUPTED_TIME_SERIES = InterruptedTimeSeries()

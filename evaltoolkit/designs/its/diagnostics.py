@@ -1,0 +1,218 @@
+"""Checks of an interrupted time series, each with a verdict by a stated rule."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from evaltoolkit.designs.its.estimators import estimate, lags_of
+from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.model import build
+from evaltoolkit.designs.its.residuals import Residuals, Test
+from evaltoolkit.designs.its.rows import errors_text
+from evaltoolkit.errors import EvaluationError
+from evaltoolkit.results import Diagnostic, number, p_value, plural
+from evaltoolkit.results.types import VerdictWord
+
+SHORT = 8
+SHORT_WITH_SEASON = 12
+STRONG = 0.8
+SIGN = 0.05
+MANY_FALSE = 0.2
+FEWEST_PLACEBOS = 5
+_SIDE = 4
+_BERNAL = "Lopez Bernal, Cummins and Gasparrini 2017, doi:10.1093/ije/dyw098"
+
+
+def checks(fitted: Fitted, residuals: Residuals) -> tuple[Diagnostic, ...]:
+    """Return every check."""
+    found = [
+        _length(fitted), _calendar(fitted), _autocorrelation(fitted, residuals), _persistence(fitted),
+        _placebo(fitted), _season(fitted), _seasons_modelled(fitted),
+    ]  # fmt: skip
+    if fitted.ratio:
+        found.append(_dispersion(fitted))
+    return tuple(check for check in found if check is not None)
+
+
+def sensitivity(fitted: Fitted) -> tuple[Diagnostic, ...]:
+    """Return whether other admissible models agree with the headline."""
+    known = [v.found for v in fitted.variants if v.found is not None and v.found.estimate is not None]
+    lost = [v.label for v in fitted.variants if v.found is None]
+    up = (fitted.tested.estimate or 0) > 0
+    same = sum(((m.estimate or 0) > 0) == up for m in known)
+    text = f"Other models with an effect in the same direction as the headline: {same} of {len(known)}."
+    if lost:
+        text += f" Could not be estimated: {'; '.join(lost)}."
+    return (
+        Diagnostic(
+            name="other-analyses", question="Do other reasonable models agree?",
+            statistic="models in the same direction", value=float(same), threshold=float(len(known)),
+            verdict="not-applicable" if not known else "pass" if same == len(known) else "caution", text=text,
+        ),
+    )  # fmt: skip
+
+
+def _length(fitted: Fitted) -> Diagnostic:
+    noun = fitted.series.calendar.noun
+    after = int(fitted.model.after.sum())
+    before = fitted.model.after.size - after
+    few = min(before, after)
+    wanted = SHORT_WITH_SEASON if fitted.options.season is not None else SHORT
+    text = f"{plural(before, noun)} before and {after:,} after the start."
+    if few < wanted:
+        text += f" With fewer than {wanted} on a side, the trend can hardly be told from chance."
+    return Diagnostic(
+        name="series-length", question="Is the series long enough on both sides?",
+        statistic=f"{noun}s on the shorter side", value=float(few), threshold=float(wanted),
+        verdict="pass" if few >= wanted else "caution", text=text, reference=_BERNAL,
+    )  # fmt: skip
+
+
+def _calendar(fitted: Fitted) -> Diagnostic:
+    noun, missing = fitted.series.calendar.noun, fitted.series.n_missing
+    text = (
+        f"Every {noun} from {fitted.series.label(0)} to {fitted.series.label(-1)} has a value."
+        if not missing else
+        f"{plural(missing, noun)} between the first and the last {'has' if missing == 1 else 'have'} no value. "
+        "Nothing was filled in; the model counts the time between values as it is."
+    )  # fmt: skip
+    return Diagnostic(
+        name="calendar", question=f"Is there a value for every {noun}?", statistic=f"{noun}s without a value",
+        value=float(missing), threshold=0.0, verdict="caution" if missing else "pass", text=text,
+    )  # fmt: skip
+
+
+def _autocorrelation(fitted: Fitted, residuals: Residuals) -> Diagnostic:
+    question = f"Do neighbouring {fitted.series.calendar.noun}s still resemble one another after the model?"
+    test = residuals.left or next(t for t in reversed(residuals.tests) if t.name == "Breusch-Godfrey")
+    sign = test.p_value is not None and test.p_value < SIGN
+    after = " after its autocorrelation is taken out" if residuals.left is not None else ""
+    first = float(residuals.acf[0])
+    text = f"Correlation of neighbours around the trend: {number(first, 2, signed=True)}. {_said(test, after)}"
+    verdict: VerdictWord = "pass"
+    if sign and fitted.options.errors == "newey-west":
+        text += " The intervals allow for it, but tend to be too narrow in short series."
+        verdict = "caution"
+    elif sign:
+        text += " The intervals may be too narrow."
+        verdict = "caution"
+    return Diagnostic(
+        name="residual-autocorrelation", question=question, statistic=f"{test.name}, {test.df} lags",
+        value=test.statistic, df=float(test.df or 0), p_value=test.p_value, threshold=SIGN, verdict=verdict, text=text,
+        reference="Ljung and Box 1978, doi:10.1093/biomet/65.2.297" if residuals.left is not None
+        else "Breusch 1978, doi:10.1111/j.1467-8454.1978.tb00635.x",
+    )  # fmt: skip
+
+
+def _said(test: Test, after: str) -> str:
+    sign = test.p_value is not None and test.p_value < SIGN
+    what = "Signs of dependence are left" if sign else "No clear sign of dependence is left"
+    return f"{what}{after} ({test.name}, p = {p_value(test.p_value)})."
+
+
+def _persistence(fitted: Fitted) -> Diagnostic | None:
+    rho = fitted.main.autocorrelation
+    if rho is None:
+        return None
+    strong = rho > STRONG
+    text = f"The errors' autocorrelation is about {number(rho, 2)} on average over its likely values."
+    if strong:
+        text += " The series wanders: a change of its course is hard to tell from a passing drift."
+    return Diagnostic(
+        name="persistence", question="Does the series return to its trend?", statistic="mean autocorrelation",
+        value=rho, threshold=STRONG, verdict="caution" if strong else "pass", text=text,
+    )  # fmt: skip
+
+
+def _placebo(fitted: Fitted) -> Diagnostic:
+    """Estimate a level change at every date before the start that leaves enough periods on each side."""
+    question = "Does the method find changes before the start, where there was no program?"
+    p_values = placebo_p_values(fitted)
+    if len(p_values) < FEWEST_PLACEBOS:
+        text = "There are too few periods before the start to try it."
+        return Diagnostic(name="placebo-dates", question=question, verdict="not-applicable", text=text)
+    found = sum(p < SIGN for p in p_values)
+    share = found / len(p_values)
+    text = (
+        f"A change was sought at {plural(len(p_values), 'earlier date')} and found at {found} (p below {SIGN}). "
+        + ("The course before the start was not steady; the change at the start may be one of several."
+           if share > MANY_FALSE else "The course before the start was steady enough.")
+    )  # fmt: skip
+    return Diagnostic(
+        name="placebo-dates", question=question, statistic="share of earlier dates with a change", value=share,
+        threshold=MANY_FALSE, verdict="caution" if share > MANY_FALSE else "pass", text=text, reference=_BERNAL,
+    )  # fmt: skip
+
+
+def placebo_p_values(fitted: Fitted) -> list[float]:
+    """Return the p-value of a level change at each earlier date that leaves four periods on each side."""
+    series, options = fitted.series, fitted.options.model_copy(update={"effects": ("level",)})
+    early = series.steps < series.starts[0]
+    short = dataclasses.replace(
+        series, steps=series.steps[early], values=series.values[early],
+        exposure=None if series.exposure is None else series.exposure[early],
+    )  # fmt: skip
+    season = series.calendar.season(short.steps)
+    lags = lags_of(options, short.steps.size, None if season is None else season[1])
+    found = []
+    for start in short.steps[_SIDE : short.steps.size - _SIDE + 1].tolist():
+        moved = dataclasses.replace(short, starts=(start,))
+        try:
+            model = build(moved, options, fitted.study.outcome, "")
+            m = estimate(model, options, errors=options.errors, lags=lags, where="")
+        except EvaluationError:
+            continue
+        p = m.measure(model.column("level"), fitted.level).one().p_value
+        found += [] if p is None else [p]
+    return found
+
+
+def _season(fitted: Fitted) -> Diagnostic | None:
+    """Return a caution where a yearly cycle may be there and is not modelled."""
+    unit = fitted.series.calendar.unit
+    if fitted.options.season is not None or unit not in {"month", "quarter", "week"}:
+        return None
+    return Diagnostic(
+        name="season", question="Are seasons taken into account?", verdict="caution",
+        text=f"The model has no seasons, and a period is a {fitted.series.calendar.noun}. If the year has a rhythm, "
+        "part of it may look like a change; set season.",
+        reference=_BERNAL,
+    )  # fmt: skip
+
+
+def _seasons_modelled(fitted: Fitted) -> Diagnostic | None:
+    if fitted.options.season is None:
+        return None
+    found = fitted.series.calendar.season(fitted.model.steps)
+    assert found is not None
+    place, length = found
+    both = {int(p) for p in place[fitted.model.after]} & {int(p) for p in place[~fitted.model.after]}
+    whole = len(both) == length
+    text = (
+        "Every season of the year was seen before and after the start."
+        if whole else
+        f"{len(both)} of {length} seasons were seen both before and after the start; the others rest on one side."
+    )  # fmt: skip
+    return Diagnostic(
+        name="season", question="Are seasons taken into account?", statistic="seasons seen on both sides",
+        value=float(len(both)), threshold=float(length), verdict="pass" if whole else "caution", text=text,
+        reference=_BERNAL,
+    )  # fmt: skip
+
+
+def _dispersion(fitted: Fitted) -> Diagnostic:
+    spread = fitted.main.dispersion
+    assert spread is not None
+    plain = fitted.options.family == "poisson" and fitted.options.errors == "model-based"
+    wide = spread > 1.5
+    text = f"The counts vary {number(spread, 1)} times as much as pure chance would make them."
+    text += (
+        " The intervals assume pure chance and are too narrow; choose family = 'quasi-poisson'."
+        if plain and wide else f" The intervals allow for it ({errors_text(fitted)})." if not plain else ""
+    )  # fmt: skip
+    return Diagnostic(
+        name="dispersion", question="Do the counts vary more than chance?",
+        statistic="Pearson chi-square over its degrees of freedom", value=spread, threshold=1.5,
+        verdict="caution" if plain and wide else "pass", text=text,
+        reference="McCullagh and Nelder 1989, doi:10.1007/978-1-4899-3242-6",
+    )  # fmt: skip

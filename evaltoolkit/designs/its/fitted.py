@@ -1,0 +1,220 @@
+"""Everything that the tables, figures, checks and words of one study are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.contract import small_cells
+from evaltoolkit.designs.its.estimators import (
+    ERROR_WORDS,
+    Estimated,
+    Measured,
+    One,
+    estimate,
+    lags_of,
+)
+from evaltoolkit.designs.its.model import Model, build
+from evaltoolkit.designs.its.options import Effect, Errors, Harmonics, Options
+from evaltoolkit.designs.its.sample import Series
+from evaltoolkit.errors import EvaluationError
+from evaltoolkit.results import Finding, SmallCells, judge
+from evaltoolkit.study import Study
+
+FloatArray = NDArray[np.float64]
+
+SEASONED = 24
+"""Periods that a series needs before an analysis with seasons is tried beside one without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What the program changed after the first interruption.
+
+    Attributes
+    ----------
+    average
+        Mean difference from what was expected, in display units.
+    log_ratio
+        Log of the modelled total over the expected total; None where it does not exist or means little.
+    cumulative
+        Sum of the differences: events for counts, display units otherwise.
+    first, last
+        Difference in the first and in the last period.
+    """
+
+    average: One
+    log_ratio: One | None
+    cumulative: One
+    first: One
+    last: One
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The headline estimated in another admissible way; ``found`` is None where it cannot be."""
+
+    label: str
+    found: One | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One study, fitted.
+
+    Attributes
+    ----------
+    main
+        The model with the chosen errors.
+    effects
+        What changed.
+    with_it, without
+        Modelled and expected outcome of each period in display units, each of shape (n,).
+    difference
+        Their difference, of shape (n,).
+    variants
+        Other admissible estimates of the headline.
+    """
+
+    study: Study
+    options: Options
+    series: Series
+    main: Estimated
+    effects: Effects
+    with_it: Measured
+    without: Measured
+    difference: Measured
+    variants: tuple[Variant, ...]
+    small: SmallCells
+
+    @property
+    def model(self) -> Model:
+        """The regression."""
+        return self.main.model
+
+    @property
+    def level(self) -> float:
+        """The confidence level."""
+        return self.study.inference.level
+
+    @property
+    def ratio(self) -> bool:
+        """Whether the headline is a ratio of rates."""
+        return self.model.log_link
+
+    @property
+    def headline(self) -> One:
+        """The headline: the rate ratio of counts, else the average difference."""
+        if self.ratio:
+            assert self.effects.log_ratio is not None
+            return self.effects.log_ratio.exp()
+        return self.effects.average
+
+    @property
+    def tested(self) -> One:
+        """The headline on the scale on which zero is no change."""
+        return self.effects.log_ratio if self.ratio and self.effects.log_ratio is not None else self.effects.average
+
+    @property
+    def finding(self) -> Finding:
+        """The finding: its direction by what is tested, its size by the average difference."""
+        tested = judge(self.tested.estimate, self.tested.low, self.tested.high)
+        smallest = self.study.outcome.smallest_effect_that_matters
+        if tested.strength != "clear" or smallest is None:
+            return tested
+        average = self.effects.average
+        if average.low is None or average.high is None:
+            return tested
+        near = average.low if tested.direction == "up" else -average.high
+        return Finding(tested.direction, "small") if near < smallest else tested
+
+
+def fit(study: Study, options: Options, series: Series) -> Fitted:
+    """Estimate everything.
+
+    Raises
+    ------
+    EvaluationError
+        The series is too short for the model, or allows no estimate.
+    """
+    where = study.place("interruption")
+    model = build(series, options, study.outcome, where)
+    main = _estimated(model, options, series, study, options.errors)
+    level = study.inference.level
+    n = model.steps.size
+    return Fitted(
+        study=study, options=options, series=series, main=main, effects=effects_of(main, study),
+        with_it=main.measure(model.path(expected=False), level),
+        without=main.measure(model.path(expected=True), level),
+        difference=main.measure(model.effect(np.eye(n)), level),
+        variants=_variants(study, options, series), small=small_cells(study),
+    )  # fmt: skip
+
+
+def _estimated(model: Model, options: Options, series: Series, study: Study, errors: Errors) -> Estimated:
+    season = series.calendar.season(series.steps)
+    lags = lags_of(options, model.steps.size, None if season is None else season[1])
+    return estimate(model, options, errors=errors, lags=lags, where=study.place("outcome", "column"))
+
+
+def effects_of(main: Estimated, study: Study) -> Effects:
+    """Return what changed, as average, ratio, sum, first and last difference."""
+    model, level = main.model, study.inference.level
+    after = model.after.astype(np.float64)
+    ends = np.flatnonzero(model.after)[[0, -1]]
+    points = np.zeros((2, after.size))
+    points[[0, 1], ends] = 1.0
+    difference = main.measure(model.effect(np.vstack([after / after.sum(), points])), level)
+    total = main.measure(model.effect(after[None, :], in_events=model.log_link), level)
+    return Effects(
+        average=difference.one(0), log_ratio=_log_ratio(main, study), cumulative=total.one(),
+        first=difference.one(1), last=difference.one(2),
+    )  # fmt: skip
+
+
+def _log_ratio(main: Estimated, study: Study) -> One | None:
+    """Return the relative effect, where the outcome has a true zero and the model stays above it."""
+    model = main.model
+    if not model.log_link:
+        expected = model.path(expected=True)(main.errors.coefficients)[0]
+        observed = model.path(expected=False)(main.errors.coefficients)[0]
+        if study.outcome.kind == "proportion" or min(expected.min(), observed.min(), model.response.min()) <= 0:
+            return None
+    found = main.measure(model.log_ratio(), study.inference.level).one()
+    return None if found.estimate is None or found.low is None else found
+
+
+def _variants(study: Study, options: Options, series: Series) -> tuple[Variant, ...]:
+    """Return the headline by other errors, another season, and other shapes of the change."""
+    independent: Errors = "model-based" if options.counts else "ols"
+    wanted: list[tuple[str, Options, Errors]] = []
+    for errors in ("marginal-ar1", "newey-west", independent):
+        if errors != options.errors:
+            wanted.append((f"errors: {ERROR_WORDS[errors]}", _with(options, lags=None), errors))
+    if options.season is not None:
+        wanted.append(("without seasons", _with(options, season=None), options.errors))
+    elif series.calendar.unit in {"month", "quarter"} and series.steps.size >= SEASONED:
+        wanted.append(("with one seasonal wave", _with(options, season=Harmonics(harmonics=1)), options.errors))
+    others: tuple[tuple[Effect, ...], ...] = (("level",), ("level", "slope"))
+    for effects in others:
+        if effects != options.effects:
+            label = "level change only" if effects == ("level",) else "level and slope change"
+            wanted.append((label, _with(options, effects=effects), options.errors))
+    return tuple(Variant(label, _variant(study, other, series, errors)) for label, other, errors in wanted)
+
+
+def _with(options: Options, **changes: object) -> Options:
+    return options.model_copy(update=changes)
+
+
+def _variant(study: Study, options: Options, series: Series, errors: Errors) -> One | None:
+    try:
+        model = build(series, options, study.outcome, "")
+        found = effects_of(_estimated(model, options, series, study, errors), study)
+    except EvaluationError:
+        return None
+    if not options.counts:
+        return found.average
+    return None if found.log_ratio is None else found.log_ratio

@@ -1,0 +1,88 @@
+"""Estimate rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evaltoolkit.designs.its.estimators import ERROR_WORDS, Estimated, One
+from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.results import Estimate, number
+from evaltoolkit.results.types import RATE_RATIO, EstimateKind, Standing
+
+MODELS = {
+    "gaussian": "segmented linear regression",
+    "poisson": "segmented Poisson regression",
+    "quasi-poisson": "segmented quasi-Poisson regression",
+}
+
+
+def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
+    """Return the headline first, then its relative and absolute form, and every other estimate."""
+    e = fitted.effects
+    rows = [headline(fitted)]
+    if fitted.ratio:
+        rows.append(_row(fitted, e.average, kind="average", term="average difference", standing="secondary"))
+    if e.log_ratio is not None:
+        rows.append(_row(fitted, e.log_ratio.percent(), kind="percent", term="relative change", standing="primary"))
+    rows += [
+        _row(fitted, e.cumulative, kind="cumulative", term="cumulative", standing="secondary"),
+        _at(fitted, e.first, "first period", first=True), _at(fitted, e.last, "last period", first=False),
+        *(_coefficient(fitted, name) for name in fitted.model.names),
+    ]  # fmt: skip
+    rows += [
+        _row(fitted, v.found.exp() if fitted.ratio else v.found, kind="variant", standing="sensitivity",
+             term=f"{RATE_RATIO}: {v.label}" if fitted.ratio else v.label, estimator=v.label)
+        for v in fitted.variants
+        if v.found is not None
+    ]  # fmt: skip
+    return tuple(rows)
+
+
+def headline(fitted: Fitted) -> Estimate:
+    """Return the headline row: the rate ratio of counts, else the average difference."""
+    term = RATE_RATIO if fitted.ratio else "average"
+    return _row(fitted, fitted.headline, kind="average", term=term, standing="primary")
+
+
+def inference_text(main: Estimated, df: float | None) -> str:
+    """Return the kind of errors and their reference."""
+    law = "normal" if df is None else f"t({df:g})"
+    if main.autocorrelation is not None:
+        return f"marginal AR(1), mixture of {law}"
+    name = {"ols": "ordinary least squares"}.get("ols") if main.dispersion is None else "model-based"
+    return f"Newey-West, {main.lags} lags, {law}" if main.lags is not None else f"{name}, {law}"
+
+
+def _row(
+    fitted: Fitted, m: One, *, kind: EstimateKind, term: str, standing: Standing, estimator: str = "", **place: Any
+) -> Estimate:
+    outcome = fitted.study.outcome
+    inference = "as named" if kind == "variant" else inference_text(fitted.main, m.df)
+    return Estimate(
+        term=term, kind=kind, estimand="change after the interruption", outcome=outcome.name,
+        outcome_role=outcome.role, estimate=m.estimate, std_error=m.std_error, conf_low=m.low, conf_high=m.high,
+        p_value=m.p_value, df=m.df, n_obs=fitted.model.steps.size, n_units=1, n_clusters=None,
+        estimator=estimator or MODELS[fitted.options.family], inference=inference, standing=standing, **place,
+    )  # fmt: skip
+
+
+def _at(fitted: Fitted, m: One, term: str, *, first: bool) -> Estimate:
+    after = fitted.model.after.nonzero()[0]
+    label = fitted.series.label(int(after[0 if first else -1]))
+    return _row(fitted, m, kind="effect-at", term=term, standing="secondary", time=label)
+
+
+def _coefficient(fitted: Fitted, name: str) -> Estimate:
+    m = fitted.main.measure(fitted.model.column(name), fitted.level).one()
+    kind: EstimateKind = "level" if name.startswith("level") else "slope" if name.startswith("slope") else "coefficient"
+    return _row(fitted, m, kind=kind, term=name, standing="exploratory")
+
+
+def errors_text(fitted: Fitted) -> str:
+    """Return how intervals were made, in words."""
+    main = fitted.main
+    if main.autocorrelation is not None:
+        return f"{ERROR_WORDS['marginal-ar1']} (mean {number(main.autocorrelation, 2)})"
+    if main.lags is not None:
+        return f"{ERROR_WORDS['newey-west']} with {main.lags} lags"
+    return ERROR_WORDS[fitted.options.errors]

@@ -1,0 +1,120 @@
+"""Tables of an interrupted time series."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.its.display import measure, times
+from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.residuals import Residuals
+from evaltoolkit.results import Cell, Column, Estimate, TableData, interval, number
+from evaltoolkit.results.numbers import digits_for
+
+
+def tables(fitted: Fitted, rows: tuple[Estimate, ...], residuals: Residuals) -> tuple[TableData, ...]:
+    """Return the tables: effects, other models, coefficients, residuals."""
+    found = [effects(fitted, rows), coefficients(fitted, rows), residual_tests(residuals), autocorrelations(residuals)]
+    if fitted.variants:
+        found.insert(1, other_models(fitted, rows))
+    return tuple(found)
+
+
+def _columns(fitted: Fitted, first: str, *more: Column) -> tuple[Column, ...]:
+    return (
+        Column(key="what", label=first, kind="text"), Column(key="estimate", label="Estimate", kind="text"),
+        Column(key="std_error", label="Standard error", kind="text"),
+        Column(key="interval", label=f"{100 * fitted.level:g}% interval", kind="text"),
+        Column(key="p_value", label="p", kind="p-value"), *more,
+    )  # fmt: skip
+
+
+def _cells(fitted: Fitted, e: Estimate, *, plain: bool = False) -> tuple[Cell, ...]:
+    """Return an estimate with its error and interval as text, so that each row has its own decimals."""
+    shares = not plain and not e.is_ratio and e.kind != "percent"
+    value, error, low, high = (
+        times(fitted, v) if shares else v for v in (e.estimate, e.std_error, e.conf_low, e.conf_high)
+    )
+    width = None if low is None or high is None else high - low
+    places = max((digits_for(v) for v in (value, width) if v), default=1)
+    signed = not e.is_ratio and not plain
+    return number(value, places, signed=signed), number(error, places), interval(low, high, places), e.p_value
+
+
+_NAMES = {
+    "percent": "In percent of what was expected",
+    "average": "Average difference from what was expected",
+    "rate-ratio": "Ratio to what was expected",
+    "cumulative": "Sum of the differences",
+}
+
+
+def effects(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
+    """Return the headline with its relative and absolute forms, the sum, and the first and last period."""
+    shown = [e for e in rows if e.kind in {"average", "percent", "cumulative", "effect-at"}]
+    named: list[tuple[str, Estimate]] = []
+    for e in shown:
+        at = f"Difference in the {e.term} ({e.time})" if e.kind == "effect-at" else ""
+        named.append((at or _NAMES["rate-ratio" if e.is_ratio else e.kind], e))
+    events = " Sums are of events." if fitted.ratio else ""
+    return TableData(
+        key="effects", title="What changed after the start", subtitle=measure(fitted),
+        columns=_columns(fitted, "Effect"), rows=tuple((name, *_cells(fitted, e)) for name, e in named), main_rows=(0,),
+        note="Intervals are for the expected difference; single periods vary more." + events,
+    )  # fmt: skip
+
+
+def other_models(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
+    """Return the headline by other models."""
+    shown = [e for e in rows if e.kind == "variant"]
+    named = [(v.estimator[:1].upper() + v.estimator[1:], v) for v in shown]
+    return TableData(
+        key="other_models", title="The same effect by other models", subtitle="Ratio" if fitted.ratio else measure(fitted),
+        columns=_columns(fitted, "Model"), rows=tuple((name, *_cells(fitted, e)) for name, e in named),
+        note="Each differs from the headline in the one thing that is named.",
+    )  # fmt: skip
+
+
+def coefficients(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
+    """Return every coefficient, and for counts the plain maximum-likelihood one beside it."""
+    shown = [e for e in rows if e.kind in {"level", "slope", "coefficient"}]
+    plain = fitted.main.likelihood
+    both = fitted.ratio and fitted.main.autocorrelation is not None
+    more = (Column(key="plain", label="Without autocorrelation", digits=4),) if both else ()
+    cells = [
+        (e.term.capitalize(), *_cells(fitted, e, plain=True), *((float(plain[i]),) if both else ()))
+        for i, e in enumerate(shown)
+    ]
+    scale = "On the log scale. " if fitted.ratio else ""
+    return TableData(
+        key="coefficients", title="The model", section="methods", columns=_columns(fitted, "Term", *more),
+        rows=tuple(cells),
+        note=f"{scale}Level: the change at the start, at once. Slope: the change in the trend per period, 0 in the first "
+        "period after the start. The trend counts from 0 in the first period.",
+    )  # fmt: skip
+
+
+def residual_tests(residuals: Residuals) -> TableData:
+    """Return the tests for autocorrelation of the residuals."""
+    tests = [(t, "plain fit") for t in residuals.tests]
+    tests += [] if residuals.left is None else [(residuals.left, "autocorrelation taken out")]
+    return TableData(
+        key="residual_tests", title="Tests for dependence between neighbours", section="methods",
+        columns=(
+            Column(key="test", label="Test", kind="text"), Column(key="of", label="Residuals of", kind="text"),
+            Column(key="lags", label="Lags", kind="count"), Column(key="statistic", label="Statistic", digits=2),
+            Column(key="p_value", label="p", kind="p-value"),
+        ),
+        rows=tuple((t.name, of, t.df, t.statistic, t.p_value) for t, of in tests),
+        note="Durbin-Watson is near 2 where neighbours are unrelated.",
+    )  # fmt: skip
+
+
+def autocorrelations(residuals: Residuals) -> TableData:
+    """Return the correlations of residuals some periods apart."""
+    return TableData(
+        key="autocorrelations", title="Correlation of residuals some periods apart", section="methods",
+        columns=(
+            Column(key="lag", label="Periods apart", kind="count"),
+            Column(key="correlation", label="Correlation", digits=2, signed=True),
+        ),
+        rows=tuple((i + 1, float(v)) for i, v in enumerate(residuals.acf.tolist())),
+        note="Residuals of the plain fit.",
+    )  # fmt: skip

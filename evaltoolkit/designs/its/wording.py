@@ -1,0 +1,203 @@
+"""The words of an interrupted time series, chosen by the outcome's role and the finding."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.its.accounts import assumptions, limits, methods, references
+from evaltoolkit.designs.its.display import amount, percent_text, ratio_text, span, start_words, times, unit, what
+from evaltoolkit.designs.its.figures import relative_text
+from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.rows import MODELS, errors_text
+from evaltoolkit.results import (
+    Diagnostic,
+    Estimand,
+    Finding,
+    Statements,
+    Tile,
+    far_end,
+    interval,
+    level_text,
+    number,
+    plural,
+    role_words,
+)
+
+
+def estimand(fitted: Fitted) -> Estimand:
+    """Return what is estimated, in symbols and words."""
+    if fitted.ratio:
+        return Estimand(
+            symbol="Σ E[Y(1)] / Σ E[Y(0)], t ≥ T₀",
+            words="the ratio of what was expected with the program to what its past leads one to expect without it, "
+            "over the periods since the start",
+        )
+    return Estimand(
+        symbol="mean of E[Y(1) − Y(0)], t ≥ T₀",
+        words="the average difference, over the periods since the start, from what the past leads one to expect",
+    )
+
+
+def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
+    """Return every sentence that the report prints."""
+    finding = fitted.finding
+    return Statements(
+        bottom_line=_bottom_line(fitted, finding),
+        tile=_tile(fitted),
+        supports=_supports(fitted, finding, checks),
+        does_not_show=_does_not_show(fitted, finding),
+        design_name="Interrupted time series",
+        plain=_plain(fitted, finding),
+        how_we_know=_how_we_know(fitted),
+        approach=_approach(fitted),
+        findings=_findings(fitted),
+        assumptions=assumptions(fitted, checks),
+        methods=methods(fitted),
+        limits=limits(fitted),
+        references=references(fitted),
+        study_period=f"{fitted.series.label(0)} to {fitted.series.label(-1)}",
+        comparison="single-series",
+    )
+
+
+def _each(fitted: Fitted) -> str:
+    return f", each {fitted.series.calendar.noun}" if fitted.study.outcome.kind == "rate" else ""
+
+
+def _percent(fitted: Fitted) -> str:
+    if fitted.effects.log_ratio is None:
+        return ""
+    m = fitted.effects.log_ratio.percent()
+    return f" ({number(abs(m.estimate or 0), 0 if abs(m.estimate or 0) >= 10 else 1)} percent)"
+
+
+def _bottom_line(fitted: Fitted, finding: Finding) -> str:
+    program, m = fitted.study.program_name, fitted.effects.average
+    if finding.strength == "unclear":
+        best = f"The best estimate is {amount(fitted, m, m.estimate, signed=True)}{_each(fitted)}"
+        fits = f", and the data also fit a difference of {span(fitted, m)}" if m.low is not None else ""
+        return f"It is not yet clear whether {program} changed {what(fitted)}. {best}{fits}."
+    size = amount(fitted, m, abs(m.estimate or 0))
+    did = (
+        f"After {program} began, {what(fitted)} was {finding.higher} by about {size}{_each(fitted)}{_percent(fitted)} "
+        "than its past leads one to expect"
+    )
+    if finding.strength == "small":
+        return f"{did}. This may be a small change, less than the smallest effect that matters."
+    return f"{did}."
+
+
+def _tile(fitted: Fitted) -> Tile:
+    m, noun = fitted.headline, fitted.series.calendar.noun
+    level = level_text(fitted.level)
+    if fitted.ratio:
+        return Tile(
+            kicker=fitted.study.outcome.name, number=f"{number(m.estimate, 2)}×",
+            meaning=f"as many as the past leads one to expect ({percent_text(m_percent(fitted), signed=True)} percent)",
+            interval=f"{level} CI {interval(m.low, m.high, 2)}",
+        )  # fmt: skip
+    direction = "lower" if (m.estimate or 0) < 0 else "higher"
+    return Tile(
+        kicker=fitted.study.outcome.name,
+        number=number(times(fitted, m.estimate), signed=True),
+        meaning=f"{unit(fitted)}, {direction} than expected, on average over the {noun}s since the start".lstrip(", "),
+        interval=f"{level} CI {span(fitted, m)}",
+    )
+
+
+def m_percent(fitted: Fitted):  # type: ignore[no-untyped-def]
+    """Return the relative change in percent."""
+    assert fitted.effects.log_ratio is not None
+    return fitted.effects.log_ratio.percent()
+
+
+def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) -> tuple[str, ...]:
+    if finding.strength == "unclear":
+        return ("Collecting more data before changing the program on account of this outcome.",)
+    compare = "Looking for places without the program to compare with: a single series cannot rule out other causes."
+    better = fitted.study.outcome.better
+    if better == "neither":
+        return ("Discussing with staff what this change means for practice.", compare)
+    if (better == "higher") == (finding.direction == "up"):
+        return ("Continuing the program while watching this outcome.", compare)
+    return ("Looking with staff into why this outcome is worse since the start.", compare)
+
+
+def _does_not_show(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
+    lines = [
+        role_words(fitted.study.outcome.role).caveat,
+        "Nothing stands for what would have happened elsewhere: whatever else changed at the same time is part of the "
+        "result.",
+    ]
+    m = fitted.effects.average
+    if finding.strength == "unclear":
+        end = far_end(m.low, m.high, fitted.study.outcome.better)
+        if end is None:
+            lines.append("An unclear result is not a result of no change.")
+        else:
+            turn = "rise" if end > 0 else "fall"
+            size = amount(fitted, m, abs(end))
+            lines.append(f"An unclear result is not a result of no change: the interval includes a {turn} of {size}.")
+    return tuple(lines)
+
+
+def _plain(fitted: Fitted, finding: Finding) -> str:
+    end = {
+        "clear": f"It came out {finding.higher} than that.",
+        "small": f"It came out a little {finding.higher} than that.",
+        "unclear": "It came out too close to that to tell apart.",
+    }[finding.strength]
+    return (
+        "We looked at how this measure moved before the program began, and carried that course forward. Then we looked "
+        f"at what really happened. {end}"
+    )
+
+
+def _how_we_know(fitted: Fitted) -> str:
+    return (
+        f"There is one series, from {fitted.series.label(0)} to {fitted.series.label(-1)}. Its course before "
+        f"{start_words(fitted)} stands for what would have happened without the program. Other changes at the same time "
+        "cannot be told apart from it."
+    )
+
+
+def _approach(fitted: Fitted) -> tuple[str, ...]:
+    noun, options = fitted.series.calendar.noun, fitted.options
+    after = int(fitted.model.after.sum())
+    before = fitted.model.after.size - after
+    shapes = {
+        ("level",): "at once and for good (level)", ("slope",): "in its trend (slope)",
+        ("level", "slope"): "at once (level) and in its trend (slope)",
+    }[options.effects]  # fmt: skip
+    seasons = " Seasons are part of the model." if options.season is not None else ""
+    exposure = " The size of the population is taken into account." if fitted.series.exposure is not None else ""
+    return (
+        f"The series has {plural(before, noun)} before and {after:,} since the start ({start_words(fitted)}). The model is "
+        f"a {MODELS[options.family]} with a trend; at the start it may change {shapes}.{seasons}{exposure}",
+        f"The intervals rest on: {errors_text(fitted)}.",
+    )
+
+
+def _findings(fitted: Fitted) -> tuple[str, ...]:
+    level, e, noun = level_text(fitted.level), fitted.effects, fitted.series.calendar.noun
+    lines = []
+    if fitted.ratio:
+        lines.append(
+            f"The ratio to what was expected is {ratio_text(fitted.headline)} ({level} interval in brackets), by "
+            f"{MODELS[fitted.options.family]}."
+        )
+    lines.append(
+        f"The average difference is {amount(fitted, e.average, e.average.estimate, signed=True)} ({level} interval "
+        f"{span(fitted, e.average)})."
+    )
+    if e.log_ratio is not None:
+        lines.append(f"Relative to what was expected, that is {relative_text(fitted)}.")
+    if fitted.ratio or fitted.study.outcome.kind == "count":
+        total = e.cumulative
+        lines.append(
+            f"Over all {noun}s since the start, that adds up to {number(total.estimate, 0, signed=True)} "
+            f"({interval(total.low, total.high, 0)}) compared with what was expected."
+        )
+    lines.append(
+        f"The difference was {amount(fitted, e.first, e.first.estimate, signed=True)} in the first {noun} and "
+        f"{amount(fitted, e.last, e.last.estimate, signed=True)} in the last."
+    )
+    return tuple(lines)
