@@ -99,14 +99,14 @@ DATA: dict[str, tuple[str, Change, str, str]] = {
     "match, all-missing covariate": ("match", changed("need", np.nan), "", "'need' has no value"),
     "match, perfect separation": ("match", lambda f: f.assign(need=f["need"] + 20 * f["served"]), "", "'need'"),
     "match, treated is no indicator": ("match", changed("served", 2, slice(0, 9)), "", "0 and 1"),
-    "its, duplicate periods": ("its", twice, "", "2017-06"),
+    "its, duplicate periods": ("its", twice, "", "Jun 2017"),
     "its, dates that do not parse": ("its", changed("month", "then", slice(3, 4)), "", "'month'"),
     "its, text where numbers belong": ("its", changed("y", "many", slice(3, 4)), "", "text in row 4"),
     "its, infinite values": ("its", changed("y", "inf", slice(3, 4)), "", "infinite"),
     "its, an outcome that never varies": ("its", changed("y", 1.0), "", "never varies"),
     "its, no pre-period": ("its", lambda f: f.iloc[36:], "", "before"),
     "its, the interruption is after the data": ("its", lambda f: f.iloc[:30], "", "interruption"),
-    "its, too few periods": ("its", lambda f: f.iloc[34:40], "", "period"),
+    "its, too few periods": ("its", lambda f: f.iloc[34:40], "", "2 months lie before"),
 }  # fmt: skip
 
 

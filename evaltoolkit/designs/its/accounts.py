@@ -57,18 +57,22 @@ def _regression(fitted: Fitted) -> Method:
         "Poisson maximum likelihood (statsmodels GLM)" if fitted.ratio else "least squares"
     )  # fmt: skip
     left = "log μ" if fitted.ratio else "E[y]"
+    parts = [(" = α + β t", "alpha plus beta t")]
+    if "level" in options.effects:
+        parts.append((" + δ 1[t ≥ T₀]", "delta if t is at or after the start"))
+    if "slope" in options.effects:
+        parts.append((" + γ (t − T₀) 1[t ≥ T₀]", "gamma times the periods since the start"))
+    if options.season is not None:
+        parts.append((" + season(t)", "the season of t"))
+    level, slope = "a change of level (δ)", "a change of slope (γ) that counts the periods since the start, from 0"
+    shapes = " and ".join({"level": level, "slope": slope}[effect] for effect in options.effects)
     return Method(
         title="Model",
-        text=f"A {MODELS[options.family]}: the {link} has a straight trend, and from {start_words(fitted)} on a change of "
-        f"level that is 1 since the start and a change of slope that counts the periods since, from 0; which of them are "
-        f"in the model is stated above.{season}{exposed} The plain fit is by {fitted_by}.",
+        text=f"A {MODELS[options.family]}: the {link} has a straight trend and, from {start_words(fitted)} on, "
+        f"{shapes}.{season}{exposed} The plain fit is by {fitted_by}.",
         equation=Equation(
-            terms=(
-                Term(text=left, sub="t"), Term(text=" = α + β"), Term(text=" t + δ"), Term(text=" 1[t ≥ T₀] + γ"),
-                Term(text=" (t − T₀) 1[t ≥ T₀] + s"), Term(text="", sub="t"),
-            ),
-            alt=f"{left} of period t equals alpha plus beta t plus delta if t is at or after the start, plus gamma times "
-            "the periods since the start, plus the season of t.",
+            terms=(Term(text=left, sub="t"), *(Term(text=text) for text, _ in parts)),
+            alt=f"{left} of period t equals " + ", plus ".join(words for _, words in parts) + ".",
         ),
     )  # fmt: skip
 
@@ -78,13 +82,13 @@ def _effect(fitted: Fitted) -> Method:
         "The headline is the modelled total since the start over the total that the model expects with the changes set "
         "to zero. Differences and their sum are of the same two courses."
         if fitted.ratio else
-        "The expected course sets the changes to zero. The headline averages the difference between the two courses over "
-        "the periods since the start."
+        "The expected course sets the changes to zero. The headline averages the difference between the two courses "
+        "over the periods since the start."
     )  # fmt: skip
     return Method(
         title="Effect",
-        text=f"{what} Intervals are for the expected difference: they hold the uncertainty of the model's coefficients, "
-        "not the scatter of single periods. Those of curved quantities are by the delta method.",
+        text=f"{what} Intervals are for the expected difference: they hold the uncertainty of the model's "
+        "coefficients, not the scatter of single periods. Those of curved quantities are by the delta method.",
     )
 
 
@@ -92,29 +96,32 @@ def _errors(fitted: Fitted) -> Method:
     options, main = fitted.options, fitted.main
     if options.errors == "marginal-ar1":
         working = (
-            " Counts enter by their working response at the maximum-likelihood fit, weighted by the root of the expected "
-            "count, so extra spread is allowed for."
+            " Counts enter by their working response at the maximum-likelihood fit, weighted by the root of the "
+            "expected count, so extra spread is allowed for."
             if fitted.ratio else ""
         )  # fmt: skip
         text = (
-            f"Errors follow a first-order autoregression. For each of {GRID.size} autocorrelations from −0.9 to 0.99 the "
-            "model was fitted by generalized least squares; the fits were weighted by their restricted likelihood and a "
-            "flat-ended prior, and every interval is a quantile of the weighted mixture of t distributions. Short series "
-            f"call for this: intervals that plug in one estimated autocorrelation come out too narrow.{working}"
+            f"Errors follow a first-order autoregression. For each of {GRID.size} autocorrelations from −0.9 to 0.99 "
+            "the model was fitted by generalized least squares; the fits were weighted by their restricted likelihood "
+            "and the prior (1 − ρ²)^(−1/2), and every interval is a quantile of the weighted mixture of t "
+            "distributions. Short series call for this: intervals that plug in one estimated autocorrelation come out "
+            f"too narrow.{working}"
         )
     elif options.errors == "newey-west":
         text = (
-            f"Newey-West with {main.lags} lags (Bartlett weights, factor n/(n − k)) and a t reference with n − k degrees "
-            "of freedom. In short series such intervals tend to be too narrow."
+            f"Newey-West with {main.lags} lags (Bartlett weights, factor n/(n − k)) and a t reference with n − k "
+            "degrees of freedom. In short series such intervals tend to be too narrow."
         )
     elif options.errors == "ols":
         text = "Ordinary least squares with a t reference; neighbouring periods count as unrelated."
     elif options.family == "poisson":
-        text = "By the Poisson model, with a normal reference; the counts count as unrelated and as varying by chance only."
+        text = (
+            "By the Poisson model, with a normal reference: counts are taken as unrelated and varying by chance only."
+        )
     else:
         text = (
-            "By the quasi-Poisson model: the spread is estimated (Pearson chi-square over n − k), with a t reference; the "
-            "counts count as unrelated."
+            "By the quasi-Poisson model: the spread is estimated (Pearson chi-square over n − k), with a t reference; "
+            "counts are taken as unrelated."
         )
     return Method(title="Standard errors", text=text)
 

@@ -20,6 +20,7 @@ SIGN = 0.05
 MANY_FALSE = 0.2
 FEWEST_PLACEBOS = 5
 _SIDE = 4
+_SIDE_SHARE = 0.25
 _BERNAL = "Lopez Bernal, Cummins and Gasparrini 2017, doi:10.1093/ije/dyw098"
 
 
@@ -125,7 +126,7 @@ def _persistence(fitted: Fitted) -> Diagnostic | None:
 
 
 def _placebo(fitted: Fitted) -> Diagnostic:
-    """Estimate a level change at every date before the start that leaves enough periods on each side."""
+    """Estimate a level change at dates before the start that leave enough periods on each side."""
     question = "Does the method find changes before the start, where there was no program?"
     p_values = placebo_p_values(fitted)
     if len(p_values) < FEWEST_PLACEBOS:
@@ -145,7 +146,7 @@ def _placebo(fitted: Fitted) -> Diagnostic:
 
 
 def placebo_p_values(fitted: Fitted) -> list[float]:
-    """Return the p-value of a level change at each earlier date that leaves four periods on each side."""
+    """Return the p-value of a level change at each earlier date with a quarter (four or more) of them on each side."""
     series, options = fitted.series, fitted.options.model_copy(update={"effects": ("level",)})
     early = series.steps < series.starts[0]
     short = dataclasses.replace(
@@ -155,7 +156,8 @@ def placebo_p_values(fitted: Fitted) -> list[float]:
     season = series.calendar.season(short.steps)
     lags = lags_of(options, short.steps.size, None if season is None else season[1])
     found = []
-    for start in short.steps[_SIDE : short.steps.size - _SIDE + 1].tolist():
+    side = max(_SIDE, round(_SIDE_SHARE * short.steps.size))
+    for start in short.steps[side : short.steps.size - side + 1].tolist():
         moved = dataclasses.replace(short, starts=(start,))
         try:
             model = build(moved, options, fitted.study.outcome, "")
@@ -163,7 +165,8 @@ def placebo_p_values(fitted: Fitted) -> list[float]:
         except EvaluationError:
             continue
         p = m.measure(model.column("level"), fitted.level).one().p_value
-        found += [] if p is None else [p]
+        if p is not None:
+            found.append(p)
     return found
 
 

@@ -55,9 +55,9 @@ def ratio_text(m: One) -> str:
     return f"{number(m.estimate, 2)} ({interval(m.low, m.high, 2)})"
 
 
-def percent_text(m: One, *, signed: bool = False) -> str:
+def percent_text(value: float | None, *, signed: bool = False) -> str:
     """Return a relative change in percent, without the word."""
-    return number(m.estimate, 0 if abs(m.estimate or 0) >= 10 else 1, signed=signed)
+    return number(value, 0 if abs(value or 0) >= 10 else 1, signed=signed)
 
 
 def what(fitted: Fitted) -> str:

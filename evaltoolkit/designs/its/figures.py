@@ -131,10 +131,7 @@ def others(fitted: Fitted) -> FigureData | None:
     named = "Ratio of rates" if fitted.ratio else f"Average difference in {fitted.study.outcome.name}"
     measured = named if fitted.ratio or not unit(fitted) else f"{named}, {unit(fitted)}"
     plain = [(label, m.exp() if fitted.ratio else m, main) for label, m, main in shown]
-    said = "; ".join(
-        f"{label}: {ratio_text(m) if fitted.ratio else f'{amount(fitted, m, m.estimate, signed=True)} ({span(fitted, m)})'}"
-        for label, m, _ in plain
-    )
+    said = "; ".join(f"{label}: {_said(fitted, m)}" for label, m, _ in plain)
     factor = (lambda v: v) if fitted.ratio else (lambda v: times(fitted, v))
     return FigureData(
         key="sensitivity", kind="forest", section="results",
@@ -152,10 +149,14 @@ def others(fitted: Fitted) -> FigureData | None:
     )  # fmt: skip
 
 
+def _said(fitted: Fitted, m: One) -> str:
+    return ratio_text(m) if fitted.ratio else f"{amount(fitted, m, m.estimate, signed=True)} ({span(fitted, m)})"
+
+
 def relative_text(fitted: Fitted) -> str:
     """Return the relative effect in percent with its interval, in words; empty where it has none."""
     if fitted.effects.log_ratio is None:
         return ""
     m = fitted.effects.log_ratio.percent()
-    low, high = (percent_text(One(v, None, None, None, None, None), signed=True) for v in (m.low, m.high))
-    return f"{percent_text(m, signed=True)} percent ({low} to {high})"
+    value, low, high = (percent_text(v, signed=True) for v in (m.estimate, m.low, m.high))
+    return f"{value} percent ({low} to {high})"

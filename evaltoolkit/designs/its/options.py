@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from evaltoolkit.errors import DesignFileValueError, OptionError
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
@@ -15,6 +15,9 @@ COUNTS = ("poisson", "quasi-poisson")
 Effect = Literal["level", "slope"]
 Errors = Literal["marginal-ar1", "newey-west", "ols", "model-based"]
 Moment = datetime.date | int | str
+
+_MOMENT: Final[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+_MOMENTS: Final[dict[str, Any]] = {"type": "array", "items": _MOMENT, "minItems": 1}
 
 
 class Harmonics(Section):
@@ -27,7 +30,7 @@ class Options(Section):
     """The keys of an interrupted-time-series study."""
 
     time: str = Field(description="Column of dates or periods", json_schema_extra={"column": "time"})
-    interruption: tuple[Moment, ...] = Field(
+    interruption: Annotated[tuple[Moment, ...], WithJsonSchema({"anyOf": [_MOMENT, _MOMENTS]})] = Field(
         min_length=1, description="First period with the program; a list where there are several interruptions"
     )
     every: Literal["day", "week", "month", "quarter", "year"] | None = Field(

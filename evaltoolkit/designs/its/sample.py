@@ -216,7 +216,5 @@ def _flow(rows: Rows, series: Series) -> tuple[FlowStep, ...]:
         steps.append(
             FlowStep(label="With a value", n=n, unit="rows", excluded=kept - n, reason="no value was recorded")
         )
-    after = int(series.after.sum())
-    label = f"{noun.capitalize()}s in the analysis"
-    steps.append(FlowStep(label=label, n=n, unit=f"{noun}s", treated=after, comparison=n - after))
+    steps.append(FlowStep(label=f"{noun.capitalize()}s in the analysis", n=n, unit=f"{noun}s"))
     return tuple(steps)

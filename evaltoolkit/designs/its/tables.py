@@ -66,7 +66,8 @@ def other_models(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     shown = [e for e in rows if e.kind == "variant"]
     named = [(v.estimator[:1].upper() + v.estimator[1:], v) for v in shown]
     return TableData(
-        key="other_models", title="The same effect by other models", subtitle="Ratio" if fitted.ratio else measure(fitted),
+        key="other_models", title="The same effect by other models",
+        subtitle="Ratio to what was expected" if fitted.ratio else measure(fitted),
         columns=_columns(fitted, "Model"), rows=tuple((name, *_cells(fitted, e)) for name, e in named),
         note="Each differs from the headline in the one thing that is named.",
     )  # fmt: skip
@@ -86,8 +87,8 @@ def coefficients(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     return TableData(
         key="coefficients", title="The model", section="methods", columns=_columns(fitted, "Term", *more),
         rows=tuple(cells),
-        note=f"{scale}Level: the change at the start, at once. Slope: the change in the trend per period, 0 in the first "
-        "period after the start. The trend counts from 0 in the first period.",
+        note=f"{scale}Level: the change at the start, at once. Slope: the change in the trend per period, 0 in the "
+        "first period after the start. The trend counts from 0 in the first period.",
     )  # fmt: skip
 
 

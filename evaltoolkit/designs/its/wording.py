@@ -42,10 +42,10 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
     return Statements(
         bottom_line=_bottom_line(fitted, finding),
         tile=_tile(fitted),
-        supports=_supports(fitted, finding, checks),
+        supports=_supports(fitted, finding),
         does_not_show=_does_not_show(fitted, finding),
         design_name="Interrupted time series",
-        plain=_plain(fitted, finding),
+        plain=_plain(finding),
         how_we_know=_how_we_know(fitted),
         approach=_approach(fitted),
         findings=_findings(fitted),
@@ -59,14 +59,15 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
 
 
 def _each(fitted: Fitted) -> str:
-    return f", each {fitted.series.calendar.noun}" if fitted.study.outcome.kind == "rate" else ""
+    return f" a {fitted.series.calendar.noun}" if fitted.study.outcome.kind == "rate" else ""
 
 
 def _percent(fitted: Fitted) -> str:
-    if fitted.effects.log_ratio is None:
+    """Return the size of the relative change in brackets."""
+    relative = fitted.effects.log_ratio
+    if relative is None:
         return ""
-    m = fitted.effects.log_ratio.percent()
-    return f" ({number(abs(m.estimate or 0), 0 if abs(m.estimate or 0) >= 10 else 1)} percent)"
+    return f" ({percent_text(abs(relative.percent().estimate or 0))} percent)"
 
 
 def _bottom_line(fitted: Fitted, finding: Finding) -> str:
@@ -77,7 +78,7 @@ def _bottom_line(fitted: Fitted, finding: Finding) -> str:
         return f"It is not yet clear whether {program} changed {what(fitted)}. {best}{fits}."
     size = amount(fitted, m, abs(m.estimate or 0))
     did = (
-        f"After {program} began, {what(fitted)} was {finding.higher} by about {size}{_each(fitted)}{_percent(fitted)} "
+        f"After {program} began, {what(fitted)} was about {size}{_each(fitted)}{_percent(fitted)} {finding.higher} "
         "than its past leads one to expect"
     )
     if finding.strength == "small":
@@ -91,7 +92,7 @@ def _tile(fitted: Fitted) -> Tile:
     if fitted.ratio:
         return Tile(
             kicker=fitted.study.outcome.name, number=f"{number(m.estimate, 2)}×",
-            meaning=f"as many as the past leads one to expect ({percent_text(m_percent(fitted), signed=True)} percent)",
+            meaning=f"as many as the past leads one to expect{_percent(fitted)}",
             interval=f"{level} CI {interval(m.low, m.high, 2)}",
         )  # fmt: skip
     direction = "lower" if (m.estimate or 0) < 0 else "higher"
@@ -103,13 +104,7 @@ def _tile(fitted: Fitted) -> Tile:
     )
 
 
-def m_percent(fitted: Fitted):  # type: ignore[no-untyped-def]
-    """Return the relative change in percent."""
-    assert fitted.effects.log_ratio is not None
-    return fitted.effects.log_ratio.percent()
-
-
-def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) -> tuple[str, ...]:
+def _supports(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
     if finding.strength == "unclear":
         return ("Collecting more data before changing the program on account of this outcome.",)
     compare = "Looking for places without the program to compare with: a single series cannot rule out other causes."
@@ -139,7 +134,7 @@ def _does_not_show(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _plain(fitted: Fitted, finding: Finding) -> str:
+def _plain(finding: Finding) -> str:
     end = {
         "clear": f"It came out {finding.higher} than that.",
         "small": f"It came out a little {finding.higher} than that.",
@@ -154,8 +149,8 @@ def _plain(fitted: Fitted, finding: Finding) -> str:
 def _how_we_know(fitted: Fitted) -> str:
     return (
         f"There is one series, from {fitted.series.label(0)} to {fitted.series.label(-1)}. Its course before "
-        f"{start_words(fitted)} stands for what would have happened without the program. Other changes at the same time "
-        "cannot be told apart from it."
+        f"{start_words(fitted)} stands for what would have happened without the program. Other changes at the same "
+        "time cannot be told apart from it."
     )
 
 
@@ -170,8 +165,8 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     seasons = " Seasons are part of the model." if options.season is not None else ""
     exposure = " The size of the population is taken into account." if fitted.series.exposure is not None else ""
     return (
-        f"The series has {plural(before, noun)} before and {after:,} since the start ({start_words(fitted)}). The model is "
-        f"a {MODELS[options.family]} with a trend; at the start it may change {shapes}.{seasons}{exposure}",
+        f"The series has {plural(before, noun)} before and {after:,} since the start ({start_words(fitted)}). The "
+        f"model is a {MODELS[options.family]} with a trend; at the start it may change {shapes}.{seasons}{exposure}",
         f"The intervals rest on: {errors_text(fitted)}.",
     )
 
