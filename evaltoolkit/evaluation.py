@@ -10,6 +10,7 @@ import pandas as pd
 
 from evaltoolkit.errors import OptionError
 from evaltoolkit.results import Diagnostic, Estimate, FigureData, Result, interval, level_text, number, p_value, to_json
+from evaltoolkit.results.numbers import digits_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,9 +113,11 @@ class Evaluation:
     def _headline_text(self) -> str:
         h = self.result.headline
         level = level_text(self.study.inference.level)
+        width = None if h.conf_low is None or h.conf_high is None else h.conf_high - h.conf_low
+        places = max(digits_for(h.estimate), digits_for(width) if width else 0)
         return (
-            f"{h.estimand} on {h.outcome}: {number(h.estimate, signed=not h.is_ratio)} "
-            f"({level} CI {interval(h.conf_low, h.conf_high)}, p {p_value(h.p_value)})"
+            f"{h.estimand} on {h.outcome}: {number(h.estimate, places, signed=not h.is_ratio)} "
+            f"({level} CI {interval(h.conf_low, h.conf_high, places)}, p {p_value(h.p_value)})"
         )
 
     def __repr__(self) -> str:

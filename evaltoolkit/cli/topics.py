@@ -64,6 +64,49 @@ _DIAGNOSTICS: Final = {
         "How much a change in recording alone could explain. More identification after training is better "
         "detection, and not more exploitation."
     ),
+    "anticipation": (
+        "Whether something changed just before the start, because people knew of the program. Such periods can be set "
+        "aside with the option anticipation."
+    ),
+    "treated-clusters": (
+        "How many clusters started the program. With fewer than ten, ordinary standard errors come out too small; the "
+        "report says what was used instead."
+    ),
+    "comparison-clusters": "How many clusters there are to compare with; fewer than ten call for caution.",
+    "small-cohorts": "Whether each group that started together is large enough for an effect of its own.",
+    "panel-balance": "Whether the same units are observed in every period; units with gaps are left out and counted.",
+    "placebo-sites": (
+        "With a single treated site: where its effect ranks among effects computed for each comparison site, which had "
+        "no program."
+    ),
+    "forbidden-comparisons": (
+        "Two-way fixed effects with several starts use units that already have the program as a comparison, and can "
+        "mislead. Callaway-Sant'Anna does not."
+    ),
+    "moving-covariates": "Whether covariates change over time, so that the program may have changed them.",
+    "baseline-equivalence": "Whether the matched groups would count as alike by the thresholds of the standard wwc.",
+    "variance-ratios": "Whether measured characteristics vary as much in one matched group as in the other; 1 is best.",
+    "unmatched": "How many served people found nobody alike and were left out; the effect is not about them.",
+    "score-stability": (
+        "Whether tiny changes of the score change who is paired with whom, and with it the answer. Many equal scores "
+        "make pairing partly arbitrary."
+    ),
+    "pairs": "How many matched sets the standard error rests on; with few, intervals can be too narrow.",
+    "outcome-model": "Whether every term of the outcome regression could be estimated in the matched sample.",
+    "series-length": "Whether there are enough periods before and after the start: at least 8, and 12 with seasons.",
+    "calendar": "Whether every period has a value. Missing periods are counted and never filled in.",
+    "persistence": (
+        "How strongly the series wanders instead of returning to its trend. The more it does, the harder a change is to "
+        "tell from drift."
+    ),
+    "placebo-dates": (
+        "Whether the method finds changes at earlier dates, when there was no program. If it often does, the series was "
+        "not steady."
+    ),
+    "season": "Whether the rhythm of the year is part of the model, and seen on both sides of the start.",
+    "dispersion": "Whether counts vary more than pure chance would make them.",
+    "other-analyses": "Whether other reasonable ways to estimate the same effect agree in direction.",
+    "outcome-role": "Whether the design file states what the outcome can tell about; without it, words stay neutral.",
     "separation": (
         "A covariate tells served and unserved people apart completely, so no chance of being served can be estimated."
     ),

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from evaltoolkit import registry
+from evaltoolkit.cli.explain import topics
 from evaltoolkit.cli.schema import design_file_schema
 from evaltoolkit.contract import study_record
 from evaltoolkit.data import FrameSource, open_source
@@ -224,6 +225,16 @@ def draw_all(result: Result) -> None:
     for figure in result.figures:
         assert isinstance(figure, FigureData)
         draw(figure)
+
+
+def test_every_check_can_be_explained() -> None:
+    """`evaltoolkit explain` knows each check that a design can make."""
+    package = Path(inspect.getfile(registry)).parent
+    made: set[str] = set()
+    for file in (package / "designs").rglob("*.py"):
+        made |= set(re.findall(r'Diagnostic\(\s*name="([^"]+)"', file.read_text(encoding="utf-8")))
+    assert len(made) > 15
+    assert made <= set(topics())
 
 
 def test_every_shared_key_is_read() -> None:

@@ -83,8 +83,10 @@ def _alt(fitted: Fitted) -> str:
     )
 
 
-def by_period(fitted: Fitted) -> FigureData:
-    """Return the difference from what was expected, by periods since the start."""
+def by_period(fitted: Fitted) -> FigureData | None:
+    """Return the difference from what was expected, by periods since the start; None where it is one number."""
+    if fitted.is_constant:
+        return None
     model, level, noun = fitted.model, level_text(fitted.level), fitted.series.calendar.noun
     after = model.after.nonzero()[0].tolist()
     start = fitted.series.starts[0]

@@ -105,6 +105,11 @@ class Fitted:
         return self.model.log_link
 
     @property
+    def is_constant(self) -> bool:
+        """Whether the difference is the same in every period since the start."""
+        return not self.ratio and self.options.effects == ("level",) and len(self.series.starts) == 1
+
+    @property
     def headline(self) -> One:
         """The headline: the rate ratio of counts, else the average difference."""
         if self.ratio:

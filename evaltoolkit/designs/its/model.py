@@ -72,23 +72,23 @@ class Model:
         if not self.log_link:
             return lambda b: (X @ b, X)
 
-        def of(b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
             value = self.scale * np.exp(self.offset + X @ b)
             return value, value[:, None] * X
 
-        return of
+        return _at
 
     def effect(self, weights: FloatArray, *, in_events: bool = False) -> Functional:
         """Return sums of the difference between modelled and expected outcome, weights of shape (m, n)."""
 
-        def of(b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
             with_it, d_with = self.path(expected=False)(b)
             without, d_without = self.path(expected=True)(b)
             unit = 1 / self.scale if in_events else np.ones_like(self.scale)
             w = weights * unit
             return w @ (with_it - without), w @ (d_with - d_without)
 
-        return of
+        return _at
 
     def log_ratio(self) -> Functional:
         """Return the log of the modelled total after the interruption over the expected total.
@@ -96,7 +96,7 @@ class Model:
         Totals are of what is modelled: events for counts, display units otherwise.
         """
 
-        def of(b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
             unit = self.after / self.scale if self.log_link else self.after.astype(np.float64)
             with_it, d_with = self.path(expected=False)(b)
             without, d_without = self.path(expected=True)(b)
@@ -105,7 +105,7 @@ class Model:
                 return np.array([np.nan]), np.full((1, b.size), np.nan)
             return np.array([np.log(a / c)]), ((unit @ d_with) / a - (unit @ d_without) / c)[None, :]
 
-        return of
+        return _at
 
 
 def build(series: Series, options: Options, outcome: Outcome, where: str) -> Model:

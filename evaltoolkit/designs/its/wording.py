@@ -191,6 +191,8 @@ def _findings(fitted: Fitted) -> tuple[str, ...]:
             f"Over all {noun}s since the start, that adds up to {number(total.estimate, 0, signed=True)} "
             f"({interval(total.low, total.high, 0)}) compared with what was expected."
         )
+    if fitted.is_constant:
+        return tuple(lines)
     lines.append(
         f"The difference was {amount(fitted, e.first, e.first.estimate, signed=True)} in the first {noun} and "
         f"{amount(fitted, e.last, e.last.estimate, signed=True)} in the last."
