@@ -96,12 +96,12 @@ _DIAGNOSTICS: Final = {
     "series-length": "Whether there are enough periods before and after the start: at least 8, and 12 with seasons.",
     "calendar": "Whether every period has a value. Missing periods are counted and never filled in.",
     "persistence": (
-        "How strongly the series wanders instead of returning to its trend. The more it does, the harder a change is to "
-        "tell from drift."
+        "How strongly the series wanders instead of returning to its trend. The more it does, the harder a change is "
+        "to tell from drift."
     ),
     "placebo-dates": (
-        "Whether the method finds changes at earlier dates, when there was no program. If it often does, the series was "
-        "not steady."
+        "Whether the method finds changes at earlier dates, when there was no program. If it often does, the series "
+        "was not steady."
     ),
     "season": "Whether the rhythm of the year is part of the model, and seen on both sides of the start.",
     "dispersion": "Whether counts vary more than pure chance would make them.",

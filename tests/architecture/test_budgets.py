@@ -102,7 +102,8 @@ def test_public_things_have_docstrings(trees: dict[Path, ast.Module]) -> None:
         if not ast.get_docstring(tree):
             bare.append(str(path.relative_to(PACKAGE)))
         for node in ast.walk(tree):
-            if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
+            named = isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+            if named and not ast.get_docstring(node):
                 bare.append(f"{path.relative_to(PACKAGE)}:{node.name}")
     assert not bare
 
@@ -121,7 +122,8 @@ def test_front_doors_are_sorted_and_true(trees: dict[Path, ast.Module]) -> None:
     wrong = []
     for path, tree in trees.items():
         for node in tree.body:
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if any(isinstance(t, ast.Name) and t.id == "__all__" for t in targets):
                 names = list(ast.literal_eval(node.value))
                 order = sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
                 if names != order:
@@ -140,6 +142,7 @@ def test_designs_do_not_edit_the_reporter() -> None:
     from evaltoolkit.registry import DESIGNS
 
     words = {entry.kind for entry in DESIGNS}
-    rooms = [p for room in ("plots", "report", "evidence") for p in (PACKAGE / room).rglob("*") if p.suffix in {".py", ".typ"}]
+    folders = [PACKAGE / room for room in ("plots", "report", "evidence")]
+    rooms = [p for folder in folders for p in folder.rglob("*") if p.suffix in {".py", ".typ"}]
     assert rooms
     assert not [f"{p.name}: {w}" for p in rooms for w in words if w in p.read_text(encoding="utf-8")]

@@ -58,8 +58,9 @@ def test_columns_that_add_up_are_protected_too() -> None:
 def test_a_basis_masks_what_rests_on_it_and_never_leaves() -> None:
     columns = (Column(key="rate"), Column(key="events", kind="basis", governs=("rate",)))
     made = FigureData(
-        key="f", kind="series", headline="H", subtitle="S", alt="A", columns=columns, rows=((1.5, 7), (2.5, 12), (0.0, 0))
-    )
+        key="f", kind="series", headline="H", subtitle="S", alt="A", columns=columns,
+        rows=((1.5, 7), (2.5, 12), (0.0, 0)),
+    )  # fmt: skip
     result = seal(draft(figures=(made,)), CELLS, rows_are_people=False)
     assert result.figures[0].rows == ((None,), (2.5,), (0.0,))
     assert [c.key for c in result.figures[0].columns] == ["rate"]
@@ -120,7 +121,17 @@ def test_no_small_count_survives_or_follows_from_the_total(counts: list[int]) ->
 
 
 def test_what_was_hidden_is_logged_by_place_and_not_by_value() -> None:
-    result = seal(draft(tables=(table((("a", 7), ("b", 60)),),)), CELLS, rows_are_people=True)
+    result = seal(
+        draft(
+            tables=(
+                table(
+                    (("a", 7), ("b", 60)),
+                ),
+            )
+        ),
+        CELLS,
+        rows_are_people=True,
+    )
     assert [(h.path, h.why) for h in result.disclosure.hidden] == [("tables/t/0/n", "primary")]
     assert "7" not in json.dumps([dataclasses.asdict(h) for h in result.disclosure.hidden])
     assert "tables/t/0/n" in to_json(result)
