@@ -1,0 +1,23 @@
+"""The rendered examples in reports/ are what the design files give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evaltoolkit.results import load_result
+from tests.contract.examples import DESIGN_FILES, ROOT, evaluated
+
+
+@pytest.mark.parametrize("path", DESIGN_FILES, ids=lambda p: p.stem)
+def test_a_rendered_report_is_current(path: Path) -> None:
+    folder = ROOT / "reports" / path.stem
+    stored, fresh = load_result(folder / "result.json"), evaluated(path).result
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert stored.provenance.design_sha256 == fresh.provenance.design_sha256
+    assert stored.provenance.data_sha256 == fresh.provenance.data_sha256
+    assert stored.statements == fresh.statements
+    # Other versions of numpy and scipy may differ in the last digits.
+    assert stored.headline.estimate == pytest.approx(fresh.headline.estimate, rel=1e-8)
+    assert stored.headline.std_error == pytest.approx(fresh.headline.std_error, rel=1e-7)
