@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 FloatArray = NDArray[np.float64]
 
@@ -104,8 +104,8 @@ def wald(values: FloatArray, covariance: FloatArray, df: float | None = None) ->
     z = values / spread
     statistic = float(z @ np.linalg.solve(correlation, z))
     if df is None:
-        return WaldTest(statistic, q, None, float(stats.chi2.sf(statistic, q)))
+        return WaldTest(statistic, q, None, float(special.chdtrc(q, statistic)))
     left = df - q + 1
     if left <= 0:
         return None
-    return WaldTest(statistic, q, left, float(stats.f.sf(statistic * left / (df * q), q, left)))
+    return WaldTest(statistic, q, left, float(special.fdtrc(q, left, statistic * left / (df * q))))

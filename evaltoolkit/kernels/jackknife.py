@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.group_time import CellError, Rule, cells, comparison_units, group_time
+from evaltoolkit.kernels.group_time import CellError, Rule, cells, comparison_units, effects
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -76,11 +76,10 @@ def delete_one_group_time(
     for c in range(found.shape[0]):
         kept = clusters != c
         try:
-            part = group_time(outcome[kept], start[kept], periods, design[kept], rule)
+            part, att = effects(outcome[kept], start[kept], periods, design[kept], rule)
         except (CellError, ValueError):
             continue
-        for g, t, value in zip(part.cohort.tolist(), part.period.tolist(), part.att.tolist(), strict=True):
-            found[c, place[g, t]] = value
+        found[c, [place[g, t] for g, t, _ in part]] = att
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from evaltoolkit.contract import small_cells
 from evaltoolkit.designs.did import regression as _regression
@@ -261,6 +261,6 @@ def banded(fitted: Fitted, i: int) -> tuple[float, float] | None:
     m = fitted.events.one(i, fitted.level)
     if m.std_error is None or not np.isfinite(fitted.critical):
         return None
-    miss = float(stats.norm.sf(fitted.critical))
-    reach = (fitted.critical if m.df is None else float(stats.t.isf(miss, m.df))) * m.std_error
+    miss = float(special.ndtr(-fitted.critical))
+    reach = (fitted.critical if m.df is None else -float(special.stdtrit(m.df, miss))) * m.std_error
     return m.estimate - reach, m.estimate + reach

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from linearmodels.panel import PanelOLS
 from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.estimators import Family, Way
@@ -123,6 +122,8 @@ def _without_effects(values: FloatArray) -> FloatArray:
 
 def _fit(panel: Panel, model: _Model, way: Way) -> tuple[FloatArray, FloatArray]:
     """Return coefficients, shape (k,), and their spread, shape (C, k)."""
+    from linearmodels.panel import PanelOLS
+
     n, T = panel.outcome.shape
     k = model.X.shape[2]
     index = pd.MultiIndex.from_product([range(n), range(T)], names=["unit", "period"])

@@ -6,9 +6,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from evaltoolkit.designs.its.model import Functional, Model
 from evaltoolkit.designs.its.options import Errors, Options
@@ -86,10 +85,11 @@ class PlugIn:
         """Return the numbers with their intervals."""
         value, gradient = functional(self.coefficients)
         error = np.sqrt(np.maximum(np.einsum("mi,ij,mj->m", gradient, self.covariance, gradient), 0.0))
-        law = stats.norm() if self.df is None else stats.t(self.df)
-        reach = float(law.ppf(0.5 + level / 2)) * error
+        tail = (1 - level) / 2
+        reach = -float(special.ndtri(tail) if self.df is None else special.stdtrit(self.df, tail)) * error
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2 * law.sf(np.abs(value / error))
+            z = -np.abs(value / error)
+        p = 2 * (special.ndtr(z) if self.df is None else special.stdtr(self.df, z))
         return Measured(value, error, value - reach, value + reach, np.where(error > 0, p, np.nan), self.df)
 
 
@@ -186,9 +186,12 @@ def _gaussian(model: Model, errors: Errors, lags: int, where: str) -> Estimated:
 
 def _counts(model: Model, options: Options, errors: Errors, lags: int, where: str) -> Estimated:
     X, y = model.observed, model.response
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = sm.GLM(y, X, family=sm.families.Poisson(), offset=model.offset).fit(maxiter=200, tol=1e-12)
+        fit = GLM(y, X, family=Poisson(), offset=model.offset).fit(maxiter=200, tol=1e-12)
     mu = np.asarray(fit.fittedvalues)
     if not bool(fit.converged) or not np.isfinite(fit.params).all() or mu.min() < 1e-8 * y.max():
         raise NoVariationError(

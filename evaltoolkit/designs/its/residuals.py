@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.stattools import durbin_watson
 
@@ -77,7 +77,7 @@ def breusch_godfrey(main: Estimated, lags: int) -> Test:
     past = np.column_stack([np.concatenate([np.zeros(lag), e[:-lag]]) for lag in range(1, lags + 1)])
     left = least_squares(np.column_stack([X, past]), e).residuals
     statistic = e.size * (1 - float(left @ left) / float(e @ e))
-    return Test("Breusch-Godfrey", statistic, lags, float(stats.chi2.sf(statistic, lags)))
+    return Test("Breusch-Godfrey", statistic, lags, float(special.chdtrc(lags, statistic)))
 
 
 def ljung_box(residuals: FloatArray, lags: int) -> Test:
