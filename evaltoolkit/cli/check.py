@@ -57,7 +57,8 @@ def findings_of(file: Path, *, allow_outside: bool = False) -> list[Finding]:
         source = open_source(study)
         rows = source.rows(study)
         found += findings(rows, study, column_roles(study))
-        prepare(study, source)
+        if not _open_settings(study):
+            prepare(study, source)
     except EvaluationError as error:
         return [*found, _stop(error)]
     return found
@@ -78,6 +79,12 @@ def _words(study: Study) -> list[Finding]:
         Finding("L-WORDS", "warn", key, f"'{phrase}' is better written as: {use}", 1)
         for key, phrase, use in study_language(study)
     ]
+
+
+def _open_settings(study: Study) -> bool:
+    from evaltoolkit.cli.scaffold import FILL_IN
+
+    return any(FILL_IN in text for _, text in _strings(dict(study.settings), ""))
 
 
 def _left_open(study: Study) -> list[Finding]:

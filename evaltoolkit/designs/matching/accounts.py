@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
+from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
 
 
 def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
@@ -58,7 +58,7 @@ def _score(fitted: Fitted) -> Method:
 def _pairing(fitted: Fitted) -> Method:
     options, width = fitted.options, fitted.matched.width
     on = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
-    caliper = "without a caliper" if width is None else f"within a caliper of {width:.6g} ({_scale(fitted)})"
+    caliper = "without a caliper" if width is None else f"within a caliper of {number(width, 4)} ({_scale(fitted)})"
     replace = "with replacement" if options.replace else f"without replacement, order '{options.order}'"
     exact = f", exactly on {', '.join(options.exact)}" if options.exact else ""
     return Method(
@@ -127,8 +127,6 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
     ]
     if fitted.options.replace:
         lines.append("Matches are used more than once, so the comparison rests on fewer people than there are pairs.")
-    if fitted.study.context.limits:
-        lines.append(fitted.study.context.limits)
     return tuple(lines)
 
 

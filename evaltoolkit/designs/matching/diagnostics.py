@@ -91,7 +91,7 @@ def _wwc(fitted: Fitted) -> Diagnostic:
     )
     return Diagnostic(
         name="baseline-equivalence", question="Would the groups count as equivalent at baseline by the WWC thresholds?",
-        statistic="covariates over 0.25", value=float(fails), threshold=0, verdict="pass" if fine else "caution",
+        statistic="covariates over 0.25", value=float(fails), threshold=0.0, verdict="pass" if fine else "caution",
         text=text, reference="What Works Clearinghouse, Procedures and Standards Handbook, Version 5.0",
     )  # fmt: skip
 
@@ -171,7 +171,7 @@ def _caliper(fitted: Fitted) -> Diagnostic:
         "sd-logit": f"{options.caliper:g} standard deviations of the logit of the score",
         "raw": "in units of the score",
     }[options.caliper_scale]
-    text = f"Nobody was paired with somebody farther than {width:.4g} away ({scale}, over both groups)."
+    text = f"Nobody was paired with somebody farther than {number(width, 4)} away ({scale}, over both groups)."
     return Diagnostic(
         name="caliper", question=question, statistic="caliper width", value=width, verdict="pass", text=text,
         reference="Austin 2011, doi:10.1002/pst.433",
@@ -203,7 +203,7 @@ def _pairs(fitted: Fitted) -> Diagnostic:
         text += f" With fewer than {FEW_PAIRS}, intervals of this kind can be too narrow."
     return Diagnostic(
         name="pairs", question="Are there enough matched sets for the interval?", statistic="matched sets",
-        value=None if hidden else float(n), threshold=FEW_PAIRS, verdict="pass" if n >= FEW_PAIRS else "caution",
+        value=None if hidden else float(n), threshold=float(FEW_PAIRS), verdict="pass" if n >= FEW_PAIRS else "caution",
         text=text,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
     )
     clear = lead.conf_low is not None and lead.conf_high is not None and not lead.conf_low <= 0 <= lead.conf_high
     return FigureData(
-        key="effects", kind="forest", section="results",
+        key="effect", kind="forest", section="results",
         headline="The interval " + ("lies on one side of no change" if clear else "includes no change"),
         subtitle=f"{measure} with {level_text(level)} intervals",
         alt=f"Effects with {level_text(level)} intervals. {said}.",
@@ -76,7 +76,7 @@ def love(fitted: Fitted) -> FigureData:
         else f"{over_after} of {len(names)} covariates still differ after matching"
     )  # fmt: skip
     return FigureData(
-        key="balance", kind="love", section="checks", headline=headline,
+        key="balance_plot", kind="love", section="checks", headline=headline,
         subtitle="Absolute standardized mean difference of each covariate, before and after matching",
         alt=f"Before matching, {over_before} of {len(names)} covariates differed by more than 0.1 standard deviations; "
         f"after matching, {over_after} did.",
