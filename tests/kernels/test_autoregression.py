@@ -122,7 +122,8 @@ def test_whitening_whitens(rho: float) -> None:
     W = np.diag(keep) - np.diag(keep[1:] * carry[1:], -1)
     far = np.abs(steps[:, None] - steps[None, :])
     V = (np.sign(rho) ** far * abs(rho) ** far if rho else np.eye(steps.size)) / (1 - rho**2)
-    assert W @ V @ W.T == pytest.approx(np.eye(steps.size), abs=1e-12)
+    whitened = W @ V @ W.T
+    assert whitened == pytest.approx(np.eye(steps.size), abs=1e-12)
 
 
 def test_an_exact_line_is_refused() -> None:
