@@ -22,6 +22,7 @@ _QUARTER = re.compile(r"^\s*(\d{4})\s*[-:/ ]?\s*[qQ]([1-4])\s*$")
 _MONTH = re.compile(r"^\s*(\d{4})\s*(?:[mM]|[-/])\s*(\d{1,2})\s*$")
 _YEAR = re.compile(r"^\s*(\d{4})\s*$")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WRITTEN: tuple[tuple[Unit, re.Pattern[str]], ...] = (("quarter", _QUARTER), ("month", _MONTH), ("year", _YEAR))
 _EPOCH = datetime.date(1970, 1, 1)
 _MONDAY = 3  # 1970-01-01 was a Thursday
 
@@ -112,9 +113,16 @@ def detect(values: pd.Series[Any], *, where: str = "", column: str = "time") -> 
             )  # fmt: skip
         return Calendar("year" if bool(np.all((numbers >= 1000) & (numbers < 3000))) else "period")
     texts = [str(v) for v in pd.unique(present)]
-    for unit, pattern in (("quarter", _QUARTER), ("month", _MONTH), ("year", _YEAR)):
-        if texts and all(pattern.match(t) for t in texts):
-            return Calendar(unit)  # type: ignore[arg-type]
+    for unit, pattern in _WRITTEN:
+        fitting = [bool(pattern.match(t)) for t in texts]
+        if texts and all(fitting):
+            return Calendar(unit)
+        if sum(fitting) > len(texts) / 2:
+            odd = np.array([not pd.isna(v) and not pattern.match(str(v)) for v in values])
+            raise PeriodError(
+                f"the time column '{column}' holds {unit}s, and something else in {rows_text(odd)}",
+                expected=_EXAMPLES[unit], todo="correct these rows", where=where,
+            )  # fmt: skip
     days = [_date_of(v) for v in pd.unique(present)]
     known = [d for d in days if d is not None]
     if not known or len(known) < len(days):

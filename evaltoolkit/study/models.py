@@ -47,7 +47,11 @@ class Data(Section):
 
 
 class Outcome(Section):
-    """One outcome: its column, what it measures, and how far a sentence about it may go."""
+    """One outcome: its column, what it measures, and how far a sentence about it may go.
+
+    >>> Outcome("referrals", role="service-access").column
+    'referrals'
+    """
 
     column: str = Field(description="Column that holds the outcome")
     label: str | None = Field(None, description="The outcome in words, as it should read in a sentence")
@@ -57,6 +61,9 @@ class Outcome(Section):
     role: Role | None = Field(None, description="What the outcome can tell about; it bounds what sentences may claim")
     better: Better = Field("neither", description="The direction that is an improvement")
     smallest_effect_that_matters: float | None = Field(None, gt=0, description="Smallest change worth acting on")
+
+    def __init__(self, column: str | None = None, /, **fields: Any) -> None:
+        super().__init__(**(fields if column is None else {"column": column, **fields}))
 
     @property
     def name(self) -> str:

@@ -47,3 +47,10 @@ def test_detect(values: list[object], unit: str) -> None:
 def test_a_date_that_does_not_parse_names_its_row() -> None:
     with pytest.raises(PeriodError, match="row 2"):
         detect(pd.Series(["2001-01-01", "soon"]))
+
+
+def test_one_odd_period_is_named_and_not_all_the_others() -> None:
+    quarters = pd.Series([f"{year}Q{q}" for year in range(2016, 2020) for q in range(1, 5)])
+    quarters[6] = "spring 2017"
+    with pytest.raises(PeriodError, match=r"holds quarters, and something else in row 7\b"):
+        detect(quarters)
