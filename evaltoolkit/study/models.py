@@ -47,11 +47,7 @@ class Data(Section):
 
 
 class Outcome(Section):
-    """One outcome: its column, what it measures, and how far a sentence about it may go.
-
-    >>> Outcome("referrals", role="service-access").column
-    'referrals'
-    """
+    """One outcome: its column, what it measures, and how far a sentence about it may go."""
 
     column: str = Field(description="Column that holds the outcome")
     label: str | None = Field(None, description="The outcome in words, as it should read in a sentence")
@@ -63,6 +59,11 @@ class Outcome(Section):
     smallest_effect_that_matters: float | None = Field(None, gt=0, description="Smallest change worth acting on")
 
     def __init__(self, column: str | None = None, /, **fields: Any) -> None:
+        """Take the column by place or by name.
+
+        >>> Outcome("referrals", role="service-access").column
+        'referrals'
+        """
         super().__init__(**(fields if column is None else {"column": column, **fields}))
 
     @property
