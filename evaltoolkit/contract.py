@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from evaltoolkit.data import Source
-from evaltoolkit.errors import SetupError
+from evaltoolkit.errors import OptionError, SetupError
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import Draft, Result, SmallCells, seal
 from evaltoolkit.study import Section, Study
@@ -38,6 +39,19 @@ class Design(Protocol[OptionsT]):
         ...
 
 
+def known_inference(study: Study, methods: Sequence[str]) -> None:
+    """Refuse an inference method that is not one of a design's.
+
+    Raises
+    ------
+    OptionError
+        With the nearest name.
+    """
+    method = study.inference.method
+    if method not in methods:
+        raise OptionError.unknown("inference.method", method, methods, where=study.place("inference", "method"))
+
+
 def small_cells(study: Study) -> SmallCells:
     """Return the study's small-cell rule, for sentences that give a count of people."""
     rules = study.disclosure
@@ -52,7 +66,7 @@ def sealed(draft: Draft, study: Study, sample: AnalysisSample[Any]) -> Result:
 def study_record(study: Study) -> dict[str, Any]:
     """Return the study as it was asked, for ``Draft.study``; filter values on identifier columns are left out."""
     record: dict[str, Any] = study.model_dump(mode="json", exclude={"settings"})
-    secret = {*study.disclosure.identifiers, study.disclosure.person}
+    secret = study.disclosure.secret_columns
     for condition in record["data"]["keep"]:
         if condition["column"] in secret:
             condition["value"] = None

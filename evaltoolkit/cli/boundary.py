@@ -6,7 +6,6 @@ written. 3 a bug. 130 stopped by the user.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
@@ -19,16 +18,12 @@ from typing import Any
 import typer
 
 from evaltoolkit.cli.console import Console
-from evaltoolkit.errors import EvaluationError, OutputError
+from evaltoolkit.cli.files import REFUSED, explained
+from evaltoolkit.errors import EvaluationError
 
 _GLOBAL = {"--json": "json", "--quiet": "quiet", "-q": "quiet", "--no-color": "color", "--debug": "debug"}
 INTERRUPTED = 130
 _BROKEN_PIPE = 141
-# What a machine refuses; any other OSError is a mistake of ours.
-REFUSED = frozenset({
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
-    errno.ENAMETOOLONG, errno.EIO, errno.ELOOP,
-})  # fmt: skip
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -84,18 +79,6 @@ def _other(error: Exception, console: Console) -> int:
         console.refuse(explained(error))
         return 2
     return _bug(error, console)
-
-
-def explained(error: EvaluationError | OSError) -> EvaluationError:
-    """Return the error of ours that stands for a refused file or folder."""
-    if isinstance(error, EvaluationError):
-        return error
-    place = f"'{error.filename}'" if error.filename else "a file or folder"
-    return OutputError(
-        f"{place} cannot be used ({error.strerror or type(error).__name__})",
-        expected="a folder that can be written, on a disk with space",
-        todo="choose another folder with --out, or free some space",
-    )
 
 
 def _usage(error: Any, console: Console) -> int:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from evaltoolkit.errors import OutputError
+from evaltoolkit.errors import EvaluationError, OutputError
+
+# What a machine refuses; any other OSError is a mistake of ours.
+REFUSED = frozenset({
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+    errno.ENAMETOOLONG, errno.EIO, errno.ELOOP,
+})  # fmt: skip
 
 
 def write_text(file: Path, text: str) -> None:
@@ -80,5 +87,17 @@ def cannot_write(place: Path, error: OSError) -> OutputError:
     return OutputError(
         f"'{place}' cannot be written ({error.strerror or type(error).__name__})",
         expected="a folder that exists and can be written, on a disk with space",
+        todo="choose another folder with --out, or free some space",
+    )
+
+
+def explained(error: EvaluationError | OSError) -> EvaluationError:
+    """Return the error of ours that stands for a refused file or folder."""
+    if isinstance(error, EvaluationError):
+        return error
+    place = f"'{error.filename}'" if error.filename else "a file or folder"
+    return OutputError(
+        f"{place} cannot be used ({error.strerror or type(error).__name__})",
+        expected="a folder that can be written, on a disk with space",
         todo="choose another folder with --out, or free some space",
     )

@@ -72,7 +72,7 @@ def _attempt(
     try:
         return evaluate_to_folder(file, out, formats, seed, allow_outside=allow_outside, console=console)
     except (EvaluationError, OSError) as raised:
-        from evaltoolkit.cli.boundary import REFUSED, explained
+        from evaltoolkit.cli.files import REFUSED, explained
 
         if console.debug or (isinstance(raised, OSError) and raised.errno not in REFUSED):
             raise

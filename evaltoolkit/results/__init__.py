@@ -1,6 +1,6 @@
 """Results: what a design found, as data only, sealed before it leaves."""
 
-from evaltoolkit.results.claims import Finding, RoleWords, far_end, judge, role_words
+from evaltoolkit.results.claims import Finding, RoleWords, far_end, judge, role_words, unclear_note
 from evaltoolkit.results.disclosure import SmallCells, seal
 from evaltoolkit.results.numbers import interval, level_text, number, p_value, plural
 from evaltoolkit.results.serialise import from_json, load_result, to_json, to_plain
@@ -68,4 +68,5 @@ __all__ = [
     "seal",
     "to_json",
     "to_plain",
+    "unclear_note",
 ]

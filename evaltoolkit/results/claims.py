@@ -139,3 +139,13 @@ def far_end(low: float | None, high: float | None, better: str) -> float | None:
     if better == "lower":
         return low
     return high if abs(high) >= abs(low) else low
+
+
+def unclear_note(end: float | None, size: str) -> str:
+    """Return the line that an unclear finding carries, so that nobody reads it as "no change".
+
+    >>> unclear_note(17.2, "17 points")
+    'An unclear result is not a result of no change: the interval includes a rise of 17 points.'
+    """
+    said = "An unclear result is not a result of no change"
+    return f"{said}." if end is None else f"{said}: the interval includes a {'rise' if end > 0 else 'fall'} of {size}."

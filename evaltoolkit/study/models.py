@@ -117,6 +117,11 @@ class DisclosureRules(Section):
     show_zero: bool = Field(default=True, description="Whether a count of zero may be shown")
     agreement: str | None = Field(None, description="Data-use agreement that allows a threshold below 11")
 
+    @property
+    def secret_columns(self) -> tuple[str, ...]:
+        """Every column whose values identify people."""
+        return tuple(dict.fromkeys([*self.identifiers, *([self.person] if self.person else [])]))
+
     @model_validator(mode="after")
     def _lower_needs_an_agreement(self) -> DisclosureRules:
         if self.threshold < CMS_THRESHOLD and not self.agreement:

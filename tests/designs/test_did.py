@@ -429,7 +429,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "twice": (lambda: pd.concat([sites(), sites().head(3)]), {}, errors.DuplicateRowsError, "rows 1, 2, 3"),
     "unit missing": (one_row("site", None), {}, errors.MissingValuesError, "row 6"),
     "period missing": (one_row("quarter", None), {}, errors.PeriodError, "row 6"),
-    "period no date": (one_row("quarter", "spring"), {}, errors.PeriodError, "no dates"),
+    "period no date": (one_row("quarter", "spring"), {}, errors.PeriodError, "something else in row 6"),
     "start no date": (one_row("start", "spring"), {}, errors.PeriodError, "row 6"),
     "start varies": (one_row("start", "2017Q1"), {}, errors.TreatmentTimingError, "1 unit"),
     "start varies by a gap": (one_row("start", None), {}, errors.TreatmentTimingError, "1 unit"),

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from evaltoolkit.contract import known_inference
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.group_time import Rule
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
@@ -92,10 +93,7 @@ def parse(study: Study) -> Options:
         The inference method is not one of this design's, or a column plays two roles.
     """
     options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
-    if study.inference.method not in INFERENCE:
-        raise OptionError.unknown(
-            "inference.method", study.inference.method, INFERENCE, where=study.place("inference", "method")
-        )
+    known_inference(study, INFERENCE)
     taken = {
         study.outcome.column: "the outcome", options.unit: "the unit", options.time: "the time",
         options.first_treated: "the first treated period", options.treated: "the treated column",

@@ -117,9 +117,9 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
     content = PanelStudy(
         panel, calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_always, scope.last_as_comparison
     )
-    rules = study.disclosure
-    columns = [*rules.identifiers, *([rules.person] if rules.person else [])]
-    return AnalysisSample(content, _flow(rows, study, options, content, scope), identifier_values(frame, columns))
+    return AnalysisSample(
+        content, _flow(rows, study, options, content, scope), identifier_values(frame, study.disclosure.secret_columns)
+    )
 
 
 def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calendar, covariates: FloatArray) -> _Long:

@@ -98,9 +98,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Se
         _missing(steps[order]),
     )  # fmt: skip
     _check(series, study, options)
-    rules = study.disclosure
-    columns = [*rules.identifiers, *([rules.person] if rules.person else [])]
-    return AnalysisSample(series, _flow(rows, series), identifier_values(frame, columns))
+    return AnalysisSample(series, _flow(rows, series), identifier_values(frame, study.disclosure.secret_columns))
 
 
 def _missing(steps: IntArray) -> int:

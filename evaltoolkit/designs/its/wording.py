@@ -19,6 +19,7 @@ from evaltoolkit.results import (
     number,
     plural,
     role_words,
+    unclear_note,
 )
 
 
@@ -125,12 +126,7 @@ def _does_not_show(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
     m = fitted.effects.average
     if finding.strength == "unclear":
         end = far_end(m.low, m.high, fitted.study.outcome.better)
-        if end is None:
-            lines.append("An unclear result is not a result of no change.")
-        else:
-            turn = "rise" if end > 0 else "fall"
-            size = amount(fitted, m, abs(end))
-            lines.append(f"An unclear result is not a result of no change: the interval includes a {turn} of {size}.")
+        lines.append(unclear_note(end, "" if end is None else amount(fitted, m, abs(end))))
     return tuple(lines)
 
 

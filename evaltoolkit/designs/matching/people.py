@@ -74,9 +74,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         distance=_distance(frame, study, options),
         frame=frame,
     )
-    rules = study.disclosure
-    columns = [*rules.identifiers, *([rules.person] if rules.person else [])]
-    return AnalysisSample(content, tuple(flow), identifier_values(frame, columns))
+    return AnalysisSample(content, tuple(flow), identifier_values(frame, study.disclosure.secret_columns))
 
 
 def unit_word(study: Study) -> str:

@@ -18,6 +18,7 @@ from evaltoolkit.results import (
     level_text,
     number,
     role_words,
+    unclear_note,
 )
 
 
@@ -134,9 +135,7 @@ def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, 
     ]
     if finding.strength == "unclear":
         end = far_end(e.conf_low, e.conf_high, fitted.study.outcome.better)
-        rise = "rise" if (end or 0) > 0 else "fall"
-        size = amount(fitted, None if end is None else abs(end))
-        lines.append(f"An unclear result is not a result of no change: the interval includes a {rise} of {size}.")
+        lines.append(unclear_note(end, amount(fitted, None if end is None else abs(end))))
     if (fitted.matched.focal & ~fitted.used).any():
         lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
     return tuple(lines)
