@@ -163,8 +163,8 @@ def marginal_ar1(design: FloatArray, outcome: FloatArray, steps: IntArray, grid:
     ([2.0, 0.5], (83, 2), 1.0)
     """
     n, k = design.shape
-    X, log_scale = _whitened(design, steps, grid)
-    y = _whitened(outcome[:, None], steps, grid)[0][:, :, 0]
+    both, log_scale = _whitened(np.column_stack([design, outcome]), steps, grid)
+    X, y = both[:, :, :-1], both[:, :, -1]
     q, r = np.linalg.qr(X)
     inverse = np.linalg.inv(r)
     b = np.einsum("gij,gj->gi", inverse, np.einsum("gni,gn->gi", q, y))
@@ -210,8 +210,8 @@ def mixture(fit: MarginalAR1, values: FloatArray, gradients: FloatArray) -> Mixt
     return Mixture(values[heavy], scales, weights / weights.sum(), fit.df)
 
 
-def whitening(steps: IntArray, rho: float) -> tuple[FloatArray, FloatArray]:
-    r"""Return by what to multiply each row, and the row before it before taking it away, shapes (n,) and (n,).
+def whitening(steps: IntArray, rho: float | FloatArray) -> tuple[FloatArray, FloatArray]:
+    r"""Return by what to multiply each row, and the row before it before taking it away, each of shape (..., n).
 
     With d steps between rows the factors are :math:`\sqrt{(1-\rho^2)/(1-\rho^{2d})}` and :math:`\rho^d`.
 
@@ -219,17 +219,17 @@ def whitening(steps: IntArray, rho: float) -> tuple[FloatArray, FloatArray]:
     >>> keep.round(6).tolist(), carry.round(6).tolist()
     ([0.8, 1.0, 1.0], [0.0, 0.6, 0.6])
     """
+    r = np.asarray(rho, dtype=np.float64)[..., None]
     gap = np.diff(steps).astype(np.float64)
-    carry = np.sign(rho) ** gap * np.abs(rho) ** gap
-    keep = np.sqrt((1 - rho**2) / (1 - carry**2))
-    return np.concatenate([[np.sqrt(1 - rho**2)], keep]), np.concatenate([[0.0], carry])
+    carry = np.sign(r) ** gap * np.abs(r) ** gap
+    keep = np.sqrt((1 - r**2) / (1 - carry**2))
+    return np.concatenate([np.sqrt(1 - r**2), keep], axis=-1), np.concatenate([np.zeros_like(r), carry], axis=-1)
 
 
 def _whitened(columns: FloatArray, steps: IntArray, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Whiten for every autocorrelation, shape (G, n, k), with half the log determinant of V^-1, shape (G,)."""
     before = np.vstack([np.zeros((1, columns.shape[1])), columns[:-1]])
-    factors = [whitening(steps, float(rho)) for rho in grid]
-    keep, carry = np.array([f[0] for f in factors]), np.array([f[1] for f in factors])
+    keep, carry = whitening(steps, grid)
     rows = keep[:, :, None] * (columns[None] - carry[:, :, None] * before[None])
     return rows, np.log(keep).sum(axis=1)
 
