@@ -54,10 +54,11 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The headline estimated in another admissible way; ``found`` is None where it cannot be."""
+    """The headline estimated in another admissible way, and its fit; None where it cannot be."""
 
     label: str
     found: One | None
+    main: Estimated | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,19 +208,18 @@ def _variants(study: Study, options: Options, series: Series) -> tuple[Variant, 
         if effects != options.effects:
             label = "level change only" if effects == ("level",) else "level and slope change"
             wanted.append((label, _with(options, effects=effects), options.errors))
-    return tuple(Variant(label, _variant(study, other, series, errors)) for label, other, errors in wanted)
+    return tuple(_variant(label, study, other, series, errors) for label, other, errors in wanted)
 
 
 def _with(options: Options, **changes: object) -> Options:
     return options.model_copy(update=changes)
 
 
-def _variant(study: Study, options: Options, series: Series, errors: Errors) -> One | None:
+def _variant(label: str, study: Study, options: Options, series: Series, errors: Errors) -> Variant:
     try:
         model = build(series, options, study.outcome, "")
-        found = effects_of(_estimated(model, options, series, study, errors), study)
+        main = _estimated(model, options, series, study, errors)
+        found = effects_of(main, study)
     except EvaluationError:
-        return None
-    if not options.counts:
-        return found.average
-    return None if found.log_ratio is None else found.log_ratio
+        return Variant(label, None, None)
+    return Variant(label, found.log_ratio if options.counts else found.average, main)

@@ -31,7 +31,7 @@ def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
     ]  # fmt: skip
     rows += [
         _row(fitted, v.found.exp() if fitted.ratio else v.found, kind="variant", standing="sensitivity",
-             term=f"{RATE_RATIO}: {v.label}" if fitted.ratio else v.label, estimator=v.label)
+             term=f"{RATE_RATIO}: {v.label}" if fitted.ratio else v.label, estimator=v.label, main=v.main)
         for v in fitted.variants
         if v.found is not None
     ]  # fmt: skip
@@ -49,20 +49,21 @@ def inference_text(main: Estimated, df: float | None) -> str:
     law = "normal" if df is None else f"t({df:g})"
     if main.autocorrelation is not None:
         return f"marginal AR(1), mixture of {law}"
-    name = {"ols": "ordinary least squares"}.get("ols") if main.dispersion is None else "model-based"
+    name = "ordinary least squares" if main.dispersion is None else "model-based"
     return f"Newey-West, {main.lags} lags, {law}" if main.lags is not None else f"{name}, {law}"
 
 
 def _row(
-    fitted: Fitted, m: One, *, kind: EstimateKind, term: str, standing: Standing, estimator: str = "", **place: Any
-) -> Estimate:
+    fitted: Fitted, m: One, *, kind: EstimateKind, term: str, standing: Standing, estimator: str = "",
+    main: Estimated | None = None, **place: Any,
+) -> Estimate:  # fmt: skip
     outcome = fitted.study.outcome
-    inference = "as named" if kind == "variant" else inference_text(fitted.main, m.df)
     return Estimate(
         term=term, kind=kind, estimand="change after the interruption", outcome=outcome.name,
         outcome_role=outcome.role, estimate=m.estimate, std_error=m.std_error, conf_low=m.low, conf_high=m.high,
         p_value=m.p_value, df=m.df, n_obs=fitted.model.steps.size, n_units=1, n_clusters=None,
-        estimator=estimator or MODELS[fitted.options.family], inference=inference, standing=standing, **place,
+        estimator=estimator or MODELS[fitted.options.family], inference=inference_text(main or fitted.main, m.df),
+        standing=standing, **place,
     )  # fmt: skip
 
 
