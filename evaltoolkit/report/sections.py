@@ -147,7 +147,9 @@ def _numbers(d: Diagnostic) -> str:
     parts = []
     if d.statistic and d.value is not None and not _said(d.value, d.text):
         on = f" on {d.df:g} df" if d.df is not None else ""
-        parts.append(f"{d.statistic.replace('|', '')} {number(d.value)}{on}")
+        parts.append(
+            f"{d.statistic.replace('|', '')} {number(d.value, 0 if float(d.value).is_integer() else None)}{on}"
+        )
     if d.p_value is not None and p_value(d.p_value) not in d.text:
         parts.append(f"p {p_value(d.p_value)}")
     if d.threshold is not None and not _said(d.threshold, d.text):

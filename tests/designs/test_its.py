@@ -248,6 +248,10 @@ BAD: dict[str, tuple[Made, dict[str, Any], type[errors.EvaluationError], str]] =
         lambda: months().assign(calls=months()["calls"] * (np.arange(72) < 36)),
         {"outcome": calls(), "family": "poisson"}, errors.NoVariationError, "zero",
     ),
+    "only zeros in a season": (
+        lambda: months().assign(calls=months()["calls"] * (np.arange(72) % 12 != 4)),
+        {"outcome": calls(), "family": "poisson", "season": "months"}, errors.NoVariationError, "some part of the model",
+    ),
     "no population": (with_("youth", 0, 3), {"outcome": calls()}, errors.ColumnTypeError, "row 4"),
     "rows of people": (months, {"rows": "people"}, errors.OptionError, "one row for each period"),
     "another inference": (months, {"inference": "bootstrap"}, errors.OptionError, "bootstrap"),
@@ -264,3 +268,10 @@ def test_bad_input_gets_one_clear_message(name: str) -> None:
     assert words in str(caught.value)
     assert caught.value.expected
     assert caught.value.todo
+
+
+def test_a_rare_outcome_before_the_start_does_not_stop_the_checks() -> None:
+    """Earlier dates that allow no estimate are passed over."""
+    frame = months().assign(calls=np.where(np.arange(72) % 17 == 3, 1, 0) + 5 * (np.arange(72) >= 36))
+    result = run(frame, calls(), family="quasi-poisson", effects=["level"], season=None).result
+    assert "placebo-dates" in {d.name for d in result.diagnostics}

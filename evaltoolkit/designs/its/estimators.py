@@ -186,20 +186,9 @@ def _gaussian(model: Model, errors: Errors, lags: int, where: str) -> Estimated:
 
 def _counts(model: Model, options: Options, errors: Errors, lags: int, where: str) -> Estimated:
     X, y = model.observed, model.response
-    from statsmodels.genmod.families import Poisson
-    from statsmodels.genmod.generalized_linear_model import GLM
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit = GLM(y, X, family=Poisson(), offset=model.offset).fit(maxiter=200, tol=1e-12)
-    mu = np.asarray(fit.fittedvalues)
-    if not bool(fit.converged) or not np.isfinite(fit.params).all() or mu.min() < 1e-8 * y.max():
-        raise NoVariationError(
-            "the counts allow no estimate of the ratio (all of them are zero in some part of the model)",
-            expected="counts above zero in every part", where=where,
-            todo="use fewer effects or no season, longer periods, or family = 'gaussian'",
-        )  # fmt: skip
-    b, residual = np.asarray(fit.params), y - mu
+    b = _poisson(model, where)
+    mu = np.exp(model.offset + X @ b)
+    residual = y - mu
     pearson = residual / np.sqrt(mu)
     dispersion = float(pearson @ pearson) / model.df
     if errors == "marginal-ar1":
@@ -210,13 +199,40 @@ def _counts(model: Model, options: Options, errors: Errors, lags: int, where: st
         except ValueError:
             raise _too_good(where) from None
         return Estimated(model, Averaged(averaged.centre, averaged), b, pearson, dispersion, averaged.mean_rho, None)
-    bread = np.linalg.inv((X * mu[:, None]).T @ X)
+    bread: FloatArray = np.asarray(np.linalg.inv((X * mu[:, None]).T @ X), dtype=np.float64)
     if errors == "newey-west":
         matrix = newey_west(X * residual[:, None], bread, lags, model.steps)
         return Estimated(model, PlugIn(b, matrix, float(model.df)), b, pearson, dispersion, None, lags)
     quasi = options.family == "quasi-poisson"
     matrix = dispersion * bread if quasi else bread
     return Estimated(model, PlugIn(b, matrix, float(model.df) if quasi else None), b, pearson, dispersion, None, None)
+
+
+def _poisson(model: Model, where: str) -> FloatArray:
+    """Return coefficients by maximum likelihood, where they exist."""
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    y = model.response
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fit = GLM(y, model.observed, family=Poisson(), offset=model.offset).fit(maxiter=200, tol=1e-12)
+            found = (
+                y.any()
+                and bool(fit.converged)
+                and np.isfinite(fit.params).all()
+                and fit.fittedvalues.min() >= 1e-8 * y.max()
+            )
+        except ValueError:  # weights that are not finite: the same for counts that allow no estimate
+            found = False
+    if not found:
+        raise NoVariationError(
+            "the counts allow no estimate of the ratio (all of them are zero in some part of the model)",
+            expected="counts above zero in every part", where=where,
+            todo="use fewer effects or no season, longer periods, or family = 'gaussian'",
+        )  # fmt: skip
+    return np.asarray(fit.params, dtype=np.float64)
 
 
 def _too_good(where: str) -> NoVariationError:

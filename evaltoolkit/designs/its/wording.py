@@ -63,12 +63,12 @@ def _each(fitted: Fitted) -> str:
     return f" a {fitted.series.calendar.noun}" if fitted.study.outcome.kind == "rate" else ""
 
 
-def _percent(fitted: Fitted) -> str:
+def _percent(fitted: Fitted, direction: str = "") -> str:
     """Return the size of the relative change in brackets."""
     relative = fitted.effects.log_ratio
     if relative is None:
         return ""
-    return f" ({percent_text(abs(relative.percent().estimate or 0))} percent)"
+    return f" ({percent_text(abs(relative.percent().estimate or 0))} percent{direction})"
 
 
 def _bottom_line(fitted: Fitted, finding: Finding) -> str:
@@ -91,9 +91,10 @@ def _tile(fitted: Fitted) -> Tile:
     m, noun = fitted.headline, fitted.series.calendar.noun
     level = level_text(fitted.level)
     if fitted.ratio:
+        down = (m.estimate or 1) < 1
         return Tile(
             kicker=fitted.study.outcome.name, number=f"{number(m.estimate, 2)}×",
-            meaning=f"as many as the past leads one to expect{_percent(fitted)}",
+            meaning=f"as many as the past leads one to expect{_percent(fitted, ' fewer' if down else ' more')}",
             interval=f"{level} CI {interval(m.low, m.high, 2)}",
         )  # fmt: skip
     direction = "lower" if (m.estimate or 0) < 0 else "higher"
