@@ -250,7 +250,7 @@ BAD: dict[str, tuple[Made, dict[str, Any], type[errors.EvaluationError], str]] =
     ),
     "only zeros in a season": (
         lambda: months().assign(calls=months()["calls"] * (np.arange(72) % 12 != 4)),
-        {"outcome": calls(), "family": "poisson", "season": "months"}, errors.NoVariationError, "some part of the model",
+        {"outcome": calls(), "family": "poisson", "season": "months"}, errors.NoVariationError, "some part of",
     ),
     "no population": (with_("youth", 0, 3), {"outcome": calls()}, errors.ColumnTypeError, "row 4"),
     "rows of people": (months, {"rows": "people"}, errors.OptionError, "one row for each period"),
