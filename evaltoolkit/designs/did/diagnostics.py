@@ -15,6 +15,10 @@ from evaltoolkit.results.types import VerdictWord
 SIGN = 0.05
 WEAK_SIGN = 0.10
 MANY_LOST = 0.05
+_MANY_NUMBERS = (
+    "The groups moved apart before the start by this test, but it joins many numbers for few clusters and then finds "
+    "differences too often; look at the earlier points of the figure."
+)
 
 
 def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
@@ -42,11 +46,15 @@ def _pretrends(fitted: Fitted) -> Diagnostic:
         )
         return Diagnostic(name="pre-trends", question=question, verdict="not-applicable", text=why, reference=reference)
     verdict: VerdictWord = "fail" if test.p_value < SIGN else "caution" if test.p_value < WEAK_SIGN else "pass"
+    fewest = min(fitted.choice.smallest_cohort, fitted.choice.n_comparison)
+    crowded = verdict == "fail" and test.q > fewest
+    verdict = "caution" if crowded else verdict
     said = {
         "fail": "The groups already moved apart before the start, so the estimate mixes the program with other change.",
         "caution": "There are weak signs that the groups moved apart before the start.",
         "pass": "No sign that they moved apart. Such a test can miss differences that matter.",
     }[verdict]
+    said = _MANY_NUMBERS if crowded else said
     many = plural(test.q, "number")
     return Diagnostic(
         name="pre-trends", question=question, statistic=f"Wald ({many} before the start; p by F)", value=test.statistic,
