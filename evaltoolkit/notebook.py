@@ -57,6 +57,10 @@ def did(
     base_period: str = "varying",
     headline: str = "group",
     cluster: str | None = None,
+    weights: str | None = None,
+    incomplete: str = "keep",
+    balance_event_times: int | None = None,
+    event_window: tuple[int, int] | None = None,
     inference: str = "auto",
     level: float = 0.95,
     seed: int = 20260101,
@@ -91,10 +95,16 @@ def did(
         ``varying`` or ``universal``.
     headline
         How effects are averaged: ``group``, ``simple``, ``dynamic`` or ``calendar``.
-    cluster
-        Column of clusters above the unit.
+    cluster, weights
+        Columns: clusters above the unit, and sampling weights, one for each unit.
+    incomplete
+        Units that lack some period: ``keep`` them for the periods they have, or ``drop`` them.
+    balance_event_times, event_window
+        Average by event time over cohorts seen at least so many periods after the start; first and last event time
+        that are shown.
     inference, level, seed
-        ``auto`` (says what it chose), ``analytic`` or ``jackknife``; confidence level; seed of random draws.
+        ``auto`` (says what it chose), ``analytic``, ``jackknife``, ``welch``, ``scaled``, ``randomization``,
+        ``conley-taber`` or ``ferman-pinto``; confidence level; seed of random draws.
     title, program
         Words for the report.
     rows, identifiers
@@ -129,6 +139,8 @@ def did(
         "unit": unit, "time": time, "first_treated": first_treated, "treated": treated,
         "covariates": list(covariates), "comparison": comparison, "estimator": estimator, "adjust": adjust,
         "anticipation": anticipation, "base_period": base_period, "headline": headline, "cluster": cluster,
+        "weights": weights, "incomplete": incomplete, "balance_event_times": balance_event_times,
+        "event_window": event_window,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,

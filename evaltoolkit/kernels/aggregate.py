@@ -23,14 +23,14 @@ class Sizes:
     cohorts
         Starts, ascending, shape (J,).
     counts
-        Units, shape (J,).
+        Units, or their weight, shape (J,).
     by_cluster
         Units by cluster, shape (C, J).
     """
 
     cohorts: IntArray
-    counts: IntArray
-    by_cluster: IntArray
+    counts: FloatArray
+    by_cluster: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,13 @@ def membership(kind: Kind, cohort: IntArray, period: IntArray) -> FloatArray:
 
 
 def aggregate(
-    kind: Kind, cohort: IntArray, period: IntArray, values: FloatArray, scores: FloatArray, sizes: Sizes
+    kind: Kind,
+    cohort: IntArray,
+    period: IntArray,
+    values: FloatArray,
+    scores: FloatArray,
+    sizes: Sizes,
+    weights: FloatArray | None = None,
 ) -> Aggregation:
     r"""Aggregate cells: rows average over cohorts by size, the overall value averages over rows.
 
@@ -101,6 +107,8 @@ def aggregate(
         Scores of the cells by cluster, shape (C, K).
     sizes
         Units of each cohort.
+    weights
+        Known weights of the cells in place of cohort sizes, shape (K,); then nothing is added to the scores.
 
     Returns
     -------
@@ -119,8 +127,10 @@ def aggregate(
     >>> found.rows.tolist(), found.overall
     ([2.0, 6.0], 5.0)
     """
-    rows, overall = point(kind, cohort, period, values, sizes.counts[None, :].astype(np.float64), sizes.cohorts)
     inside = membership(kind, cohort, period)
+    if weights is not None:
+        return _weighted(kind, (cohort, period), inside * weights, values, scores)
+    rows, overall = point(kind, cohort, period, values, sizes.counts[None, :].astype(np.float64), sizes.cohorts)
     place = np.searchsorted(sizes.cohorts, cohort)
     p = sizes.counts[place].astype(np.float64)
     theta = np.array([overall[0]]) if kind == "simple" else rows[0]
@@ -145,8 +155,23 @@ def aggregate(
     return Aggregation(labels, rows[0], row_scores, float(overall[0]), overall_scores)
 
 
+def _weighted(
+    kind: Kind, cells: tuple[IntArray, IntArray], weight: FloatArray, values: FloatArray, scores: FloatArray
+) -> Aggregation:
+    """Aggregate with known weights, shape (m, K)."""
+    labels = row_labels(kind, *cells)
+    total = weight.sum(axis=1)
+    share = weight / np.where(total > 0, total, 1.0)[:, None]
+    rows, row_scores = share @ values, scores @ share.T
+    if kind == "simple":
+        return Aggregation(labels, np.zeros(0), np.zeros((scores.shape[0], 0)), float(rows[0]), row_scores[:, 0])
+    each = total if kind == "group" else (labels >= 0 if kind == "dynamic" else np.ones(labels.size)) * (total > 0)
+    each = each / each.sum()
+    return Aggregation(labels, rows, row_scores, float(each @ rows), row_scores @ each)
+
+
 def point(
-    kind: Kind, cohort: IntArray, period: IntArray, values: FloatArray, counts: FloatArray, cohorts: IntArray
+    kind: Kind, cohort: IntArray, period: IntArray, values: FloatArray, counts: FloatArray, cohorts: IntArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Aggregate B sets of cells at once, without scores.
 
@@ -157,7 +182,7 @@ def point(
     values
         Shape (K,) or (B, K); missing where a cell is lost, and then left out.
     counts
-        Units of each cohort in each set, shape (B, J).
+        Units of each cohort in each set, shape (B, J); without ``cohorts`` the known weights of cells, shape (B, K).
     cohorts
         Starts, shape (J,).
 
@@ -168,13 +193,15 @@ def point(
     """
     inside = membership(kind, cohort, period)
     v = np.atleast_2d(values)
-    weight = counts[:, np.searchsorted(cohorts, cohort)] * np.isfinite(v)
+    weight = (counts if cohorts is None else counts[:, np.searchsorted(cohorts, cohort)]) * np.isfinite(v)
     rows = _mean(np.where(np.isfinite(v), v, 0.0)[:, None, :], weight[:, None, :] * inside[None, :, :])
     labels = row_labels(kind, cohort, period)
     if kind == "simple":
         return rows[:, :0], rows[:, 0]
-    if kind == "group":
+    if kind == "group" and cohorts is not None:
         each = counts[:, np.searchsorted(cohorts, labels)]
+    elif kind == "group":
+        each = weight @ inside.T
     else:
         each = np.broadcast_to((labels >= 0) if kind == "dynamic" else np.ones(labels.size), rows.shape)
     return rows, _mean(np.where(np.isfinite(rows), rows, 0.0), each * np.isfinite(rows))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.kernels.cell_models import Cell
 from evaltoolkit.kernels.group_time import CellError, Rule, cells, comparison_units, effects
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 def jackknife_covariance(deleted: FloatArray, full: FloatArray) -> FloatArray:
@@ -46,16 +48,22 @@ def jackknife_covariance(deleted: FloatArray, full: FloatArray) -> FloatArray:
 
 
 def delete_one_group_time(
-    outcome: FloatArray, start: IntArray, periods: IntArray, design: FloatArray, rule: Rule, clusters: IntArray
+    outcome: FloatArray,
+    start: IntArray,
+    periods: IntArray,
+    design: FloatArray,
+    rule: Rule,
+    clusters: IntArray,
+    weights: FloatArray | None = None,
 ) -> FloatArray:
-    """Return group-time effects without each cluster, shape (C, K), in the order of ``cells``.
+    """Return group-time effects without each cluster, shape (C, K), in the order of ``group_time``.
 
     A cohort that is gone, or a cell that cannot be estimated, is missing. Without covariates the cells come from sums
     by cluster and cohort; with covariates every deletion is fitted anew.
 
     Parameters
     ----------
-    outcome, start, periods, design, rule
+    outcome, start, periods, design, rule, weights
         As in ``group_time``.
     clusters
         Codes 0 .. C - 1, shape (n,).
@@ -69,51 +77,94 @@ def delete_one_group_time(
     [6.0, 6.0, 6.0, 6.0]
     """
     if design.shape[2] == 1:
-        return _from_sums(outcome, start, periods, rule, clusters)
-    every = cells(start, periods, rule)
+        return _from_sums(outcome, start, periods, rule, clusters, weights)
+    every = _with_units(cells(start, periods, rule), outcome, start, periods)
     place = {(g, t): k for k, (g, t, _) in enumerate(every)}
     found = np.full((int(clusters.max()) + 1, len(every)), np.nan)
     for c in range(found.shape[0]):
         kept = clusters != c
+        w = None if weights is None else weights[kept]
         try:
-            part, att = effects(outcome[kept], start[kept], periods, design[kept], rule)
+            part, att = effects(outcome[kept], start[kept], periods, design[kept], rule, w)
         except (CellError, ValueError):
             continue
         found[c, [place[g, t] for g, t, _ in part]] = att
     return found
 
 
-def deleted_means(outcome: FloatArray, start: IntArray, clusters: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Return means by start and period without each cluster, shape (C, J, T); counts, shape (C, J); the starts."""
+def deleted_means(
+    outcome: FloatArray, start: IntArray, clusters: IntArray, weights: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return means by start and period without each cluster, shape (C, J, T); sizes, shape (C, J); the starts.
+
+    Means are over the units observed in the period.
+
+    Examples
+    --------
+    >>> y = np.array([[1.0, 2], [3, 4], [5, 9]])
+    >>> means, sizes, starts = deleted_means(y, np.array([2, 2, 9]), np.arange(3))
+    >>> means[0].tolist(), sizes[0].tolist(), starts.tolist()
+    ([[3.0, 4.0], [5.0, 9.0]], [1.0, 1.0], [2, 9])
+    """
     starts, place = np.unique(start, return_inverse=True)
     size, flat = int(clusters.max()) + 1, clusters * starts.size + place
-    cells_of = size * starts.size
-    counts = np.bincount(flat, minlength=cells_of).reshape(size, starts.size).astype(np.float64)
-    sums = np.stack([np.bincount(flat, weights=y, minlength=cells_of) for y in outcome.T], axis=-1)
-    sums = sums.reshape(size, starts.size, outcome.shape[1])
-    left = counts.sum(axis=0) - counts
+    w = np.ones(start.size) if weights is None else weights
+    there = np.isfinite(outcome)
+    sums = _left(np.where(there, outcome, 0.0) * w[:, None], flat, (size, starts.size))
+    weight = _left(there * w[:, None], flat, (size, starts.size))
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(left[:, :, None] > 0, (sums.sum(axis=0) - sums) / left[:, :, None], np.nan)
-    return means, left, starts
+        means = np.where(weight > 0, sums / weight, np.nan)
+    return means, _left(w[:, None], flat, (size, starts.size))[:, :, 0], starts
 
 
-def _from_sums(outcome: FloatArray, start: IntArray, periods: IntArray, rule: Rule, clusters: IntArray) -> FloatArray:
-    # Means of deviations from each period's mean: differences are the same, and large levels lose no digits.
-    means, left, starts = deleted_means(outcome - outcome.mean(axis=0), start, clusters)
-    every = cells(start, periods, rule)
-    found = np.full((left.shape[0], len(every)), np.nan)
-    for k, cell in enumerate(every):
-        g, t, base = cell
-        i, j = int(np.searchsorted(periods, t)), int(np.searchsorted(periods, base))
-        compared = comparison_units(starts, periods, rule, cell)
-        mine = int(np.searchsorted(starts, g))
-        weight = left[:, compared]
-        change = np.nan_to_num(means[:, compared, i] - means[:, compared, j])
-        total = weight.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            theirs = np.where(total > 0, (weight * change).sum(axis=1) / total, np.nan)
-        found[:, k] = means[:, mine, i] - means[:, mine, j] - theirs
+def _left(values: FloatArray, flat: IntArray, shape: tuple[int, int]) -> FloatArray:
+    """Return sums of columns by start without each cluster, shape (C, J, columns)."""
+    parts = [np.bincount(flat, weights=v, minlength=shape[0] * shape[1]) for v in values.T]
+    by_cluster = np.stack(parts, axis=-1).reshape(*shape, values.shape[1])
+    found: FloatArray = by_cluster.sum(axis=0) - by_cluster
+    # What is left of a group that is gone is rounding.
+    found[np.abs(found) < 1e-12 * np.abs(by_cluster).sum(axis=0)] = 0.0
     return found
+
+
+def _with_units(every: list[Cell], outcome: FloatArray, start: IntArray, periods: IntArray) -> list[Cell]:
+    """Return the cells whose cohort has a unit that was observed in both periods."""
+    there = np.isfinite(outcome)
+    if there.all():
+        return every
+    at = {int(t): i for i, t in enumerate(periods)}
+    return [c for c in every if (there[:, at[c[1]]] & there[:, at[c[2]]] & (start == c[0])).any()]
+
+
+def _from_sums(
+    outcome: FloatArray, start: IntArray, periods: IntArray, rule: Rule, clusters: IntArray, weights: FloatArray | None
+) -> FloatArray:
+    every = _with_units(cells(start, periods, rule), outcome, start, periods)
+    # Changes of deviations from each period's mean: effects are the same, and large levels lose no digits.
+    apart = outcome - np.nanmean(outcome, axis=0)
+    at = {int(t): i for i, t in enumerate(periods)}
+    changes = list(dict.fromkeys((at[t], at[base]) for _, t, base in every))
+    stacked = np.column_stack([apart[:, i] - apart[:, j] for i, j in changes])
+    means, sizes, starts = deleted_means(stacked, start, clusters, weights)
+    seen = np.isfinite(stacked)
+    weight = sizes[:, :, None] if seen.all() else _weights(seen, start, clusters, weights)
+    found = np.full((sizes.shape[0], len(every)), np.nan)
+    for k, cell in enumerate(every):
+        column = changes.index((at[cell[1]], at[cell[2]]))
+        compared = comparison_units(starts, periods, rule, cell)
+        w = weight[:, compared, min(column, weight.shape[2] - 1)]
+        total = w.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            theirs = np.where(total > 0, (w * np.nan_to_num(means[:, compared, column])).sum(axis=1) / total, np.nan)
+        found[:, k] = means[:, int(np.searchsorted(starts, cell[0])), column] - theirs
+    return found
+
+
+def _weights(seen: Mask, start: IntArray, clusters: IntArray, weights: FloatArray | None) -> FloatArray:
+    """Return the weight of the units seen for each change, by start, without each cluster, shape (C, J, changes)."""
+    starts, place = np.unique(start, return_inverse=True)
+    w = np.ones(start.size) if weights is None else weights
+    return _left(seen * w[:, None], clusters * starts.size + place, (int(clusters.max()) + 1, starts.size))
 
 
 def delete_one_least_squares(design: FloatArray, outcome: FloatArray, clusters: IntArray) -> FloatArray:

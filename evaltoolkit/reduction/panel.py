@@ -1,4 +1,4 @@
-"""A balanced panel as arrays: one row per unit, one column per period."""
+"""A panel as arrays: one row per unit, one column per period."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """n units observed in each of T periods.
+    """n units in T periods.
 
     Attributes
     ----------
     outcome
-        Shape (n, T).
+        Shape (n, T); missing where a unit was not observed.
     start
         First treated period, ``kernels.group_time.NEVER`` for none, shape (n,).
     periods
         Period codes, ascending, shape (T,).
     covariates
-        Shape (n, T, p); p may be 0.
+        Shape (n, T, p); p may be 0. Missing where a unit was not observed.
     clusters
         Codes 0 .. C - 1, shape (n,).
     counts
         Number of people or events behind each outcome, shape (n, T); None where the outcome counts none.
+    weights
+        Sampling weights, above zero, shape (n,); None for ones.
     units
         Names of the units, for the researcher's products only, shape (n,).
     """
@@ -40,14 +42,23 @@ class Panel:
     covariates: FloatArray
     clusters: IntArray
     counts: FloatArray | None
+    weights: FloatArray | None
     units: NDArray[Any]
 
     @property
     def design(self) -> FloatArray:
         """Intercept and covariates, shape (n, T, p + 1), or (n, 1, p + 1) where no covariate changes over time."""
-        steady = bool((self.covariates == self.covariates[:, :1, :]).all())
-        X = self.covariates[:, :1, :] if steady else self.covariates
+        X = self.covariates
+        known = np.isfinite(X)
+        first = np.take_along_axis(X, known.argmax(axis=1)[:, None, :], axis=1) if X.shape[2] else X[:, :1, :]
+        if bool(((first == X) | ~known).all()):
+            X = first
         return np.concatenate([np.ones((*X.shape[:2], 1)), X], axis=2)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every unit was observed in every period."""
+        return bool(np.isfinite(self.outcome).all())
 
     @property
     def n_clusters(self) -> int:

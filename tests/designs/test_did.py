@@ -89,7 +89,7 @@ def test_the_seed_matters_for_the_band_only() -> None:
 
 
 def test_products_rebuild_the_headline_error() -> None:
-    e = run()
+    e = run(inference="analytic")
     products = e.sample.products
     assert products["influence"].shape == (60, products["group_time"].att.size)
     assert products["vcov"] == pytest.approx(products["influence"].T @ products["influence"])
@@ -158,7 +158,7 @@ def test_flow_adds_up_and_counts_what_is_left_out() -> None:
     frame = sites()
     early = frame[frame["site"] < "site-0004"].assign(site=lambda f: f["site"] + "e", start="2016Q1")
     frame = pd.concat([frame.drop(frame.index[[30, 100]]), early])
-    e = run(frame)
+    e = run(frame, incomplete="drop")
     steps = [s for s in e.result.flow if s.unit == "sites"]
     for before, after in itertools.pairwise(steps):
         assert after.n == before.n - (after.excluded or 0)
@@ -166,6 +166,17 @@ def test_flow_adds_up_and_counts_what_is_left_out() -> None:
     assert steps[-1].n == steps[-1].treated + steps[-1].comparison == e.result.headline.n_units
     assert "4 had started by the first period" in check(e, "panel-balance").text
     assert any("from the beginning" in line for line in e.result.statements.does_not_show)
+
+
+def test_incomplete_units_are_kept_and_counted() -> None:
+    frame = sites()
+    kept = run(frame.drop(frame.index[[30, 100]])).result
+    assert [s.excluded for s in kept.flow if s.unit == "sites"] == [None, 0]
+    balance = next(d for d in kept.diagnostics if d.name == "panel-balance")
+    assert balance.value == pytest.approx(2 / 60)
+    assert "2 sites lack a value in some period and are used for the periods they have" in balance.text
+    seen_once = frame.drop(frame.index[1:12])
+    assert [s.excluded for s in run(seen_once).result.flow if s.unit == "sites"] == [None, 1, 0]
 
 
 @pytest.mark.parametrize("role", [
@@ -217,39 +228,52 @@ def test_units_are_called_by_their_name_where_it_is_a_word() -> None:
 
 
 def test_auto_says_what_it_chose_and_why() -> None:
-    many, few = run(), run(sites(n=24, cohorts=(6, 9, 0, 0)))
+    many, some, few = run(sites(n=90)), run(), run(sites(n=24, cohorts=(6, 9, 0, 0)))
     assert many.result.headline.inference == "analytic, normal"
-    assert "at least 10" in check(many, "treated-clusters").text
-    assert few.result.headline.inference == "jackknife, t(11)"
-    assert "cohort has 6 and the comparison group 12" in check(few, "treated-clusters").text
+    assert "each group has at least 30" in check(many, "treated-clusters").text
+    assert re.fullmatch(r"welch, t\(\d+\.?\d*\)", some.result.headline.inference)
+    assert "smallest cohort has 20 clusters and the comparison group 20" in check(some, "treated-clusters").text
+    assert run(covariates=["x"]).result.headline.inference == "jackknife, t(19)"
+    assert few.result.headline.inference == "randomization"
+    assert few.result.headline.std_error is None
+    assert few.result.headline.conf_low < 2.0 < few.result.headline.conf_high
+    assert "fewer than 8 clusters the spread within a group says too little" in check(few, "treated-clusters").text
     forced = run(sites(n=24, cohorts=(6, 9, 0, 0)), inference="analytic")
     assert "too small" in check(forced, "treated-clusters").text
     assert check(few, "small-cohorts").verdict == "caution"
-    assert any("left out in turn" in m.text for m in few.result.statements.methods)
+    assert any(
+        "starts fallen on other clusters (1,999 ways" in m.text.replace("2,000", "1,999")
+        for m in few.result.statements.methods
+    )
 
 
 def test_rows_that_rest_on_one_cluster_have_no_interval() -> None:
-    frame = sites(n=24, cohorts=(6, 0, 0, 0))
+    frame = sites(n=16, cohorts=(6, 0, 0, 0))
     frame.loc[frame["site"] == "site-0001", "start"] = quarter(9)
     e = run(frame)
     lonely = [x for x in e.result.estimates if x.cohort == "2018 Q1"]
     assert lonely
     assert all(x.std_error is None and x.conf_low is None for x in lonely)
-    assert e.result.headline.std_error > 0
+    assert e.result.headline.conf_low is not None
+    by_jackknife = run(frame, inference="jackknife")
+    assert by_jackknife.result.headline.std_error > 0
+    assert all(x.conf_low is None for x in by_jackknife.result.estimates if x.cohort == "2018 Q1")
 
 
 @pytest.mark.parametrize("estimator", ["callaway-santanna", "twfe", "two-by-two"])
 def test_one_treated_site_gets_no_interval_but_its_place_among_the_others(estimator: str) -> None:
-    frame = sites(n=20, cohorts=(6, *([0] * 19)), effect=6.0)
+    frame = sites(n=16, cohorts=(6, *([0] * 15)), effect=6.0)
     e = run(frame, estimator=estimator)
     h = e.result.headline
-    assert (h.std_error, h.conf_low, h.p_value) == (None, None, None)
+    assert (h.std_error, h.conf_low) == (None, None)
+    # One of sixteen sites: too few for an interval at 95 percent, but not for a p-value.
+    assert h.p_value == (pytest.approx(1 / 16) if estimator == "callaway-santanna" else None)
     assert check(e, "treated-clusters").verdict == "fail"
     assert "not yet clear" in e.result.statements.bottom_line
     assert all(x.conf_low is None for x in e.result.estimates)
     if estimator == "callaway-santanna":
-        # An effect of six standard deviations: no other site moves so far apart, so 1 of 20.
-        assert check(e, "placebo-sites").value == pytest.approx(0.05)
+        # An effect of six standard deviations: no other site moves so far apart, so 1 of 16.
+        assert check(e, "placebo-sites").value == pytest.approx(1 / 16)
 
 
 def test_one_comparison_site_gets_no_interval() -> None:
@@ -268,7 +292,7 @@ def test_a_trend_before_the_start_is_found() -> None:
     few = sites(n=12, cohorts=(6, 0))
     t = few.groupby("site").cumcount()
     steep = run(few.assign(y=few["y"] + 3 * t * (few["start"] != "")))
-    assert steep.result.headline.inference.startswith("jackknife")
+    assert steep.result.headline.inference.startswith("scaled")
     assert check(steep, "pre-trends").verdict == "fail"
 
 
@@ -359,7 +383,7 @@ def test_a_cohort_of_few_people_is_hidden_with_a_second_one() -> None:
     assert [row[1] for row in table.rows[:2]] == [None, None]
     text = to_json(e.result)
     assert not re.search(r"\b(6|114) (people|clusters)\b|: 114\b|\"df\": (5|113)\.0", text)
-    assert "cohort has fewer than 11 and" in text
+    assert "cohort has fewer than 11 clusters and" in text
 
 
 def test_too_few_people_to_show_anything() -> None:
@@ -498,8 +522,12 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "one cluster": (changed(area=1), {"cluster": "area"}, errors.TooFewClustersError, "one cluster"),
     "cluster moves": (one_row("area", 99), {"cluster": "area"}, errors.TreatmentTimingError, "changes within 1 unit"),
     "no unit is complete": (
-        lambda: sites()[lambda f: (f["site"].str[-1].astype(int) + f.groupby("site").cumcount()) % 2 == 0], {},
-        errors.MissingValuesError, "no unit has complete data",
+        lambda: sites()[lambda f: (f["site"].str[-1].astype(int) + f.groupby("site").cumcount()) % 2 == 0],
+        {"incomplete": "drop"}, errors.MissingValuesError, "no unit has complete data in all 12 periods",
+    ),
+    "every unit is seen once": (
+        lambda: sites()[lambda f: f["site"].str[-1].astype(int) == f.groupby("site").cumcount()], {},
+        errors.MissingValuesError, "no unit has complete data in at least two periods",
     ),
     "zero below zero": (
         lambda: sites().assign(

@@ -129,7 +129,8 @@ def test_incomplete_units_are_dropped(mpdta: pd.DataFrame) -> None:
     golden = LARGE["cs.mpdta.balanced_after_drop"]
     spec = golden["spec"]
     result = did(
-        ordered[~gone], adjust=ADJUST[spec["est_method"]], comparison=COMPARISON[spec["control_group"]],
+        ordered[~gone], incomplete="drop", adjust=ADJUST[spec["est_method"]],
+        comparison=COMPARISON[spec["control_group"]],
         covariates=["lpop"] if "lpop" in str(spec.get("xformla")) else [],
     )  # fmt: skip
     check_large(result, golden["values"])
@@ -237,3 +238,31 @@ def test_castle_doctrine() -> None:
     golden = LARGE["twfe.castle"]["values"][0]
     same((result.headline.estimate, result.headline.std_error), golden["est"], golden["se"])
     assert result.headline.p_value == pytest.approx(golden["p"], rel=1e-6)
+
+
+@pytest.mark.parametrize("covariates", [[], ["lpop"]])
+def test_sampling_weights(mpdta: pd.DataFrame, covariates: list[str]) -> None:
+    frame = mpdta.assign(weight=mpdta["lpop"])
+    result = did(frame, weights="weight", covariates=covariates, comparison="never-treated")
+    check_small(result, SMALL["extended_R"][f"weights=lpop|dr|never|{covariates[0] if covariates else 'none'}"])
+
+
+def test_sampling_weights_and_not_yet_treated() -> None:
+    result = ev.did(
+        pd.read_csv(FOLDER / "castle.csv"), outcome="l_homicide", unit="sid", time="year", first_treated="effyear",
+        weights="popwt", inference="analytic",
+    ).result  # fmt: skip
+    check_large(result, LARGE["cs.castle.notyet.w"]["values"], wald=False)
+
+
+@pytest.mark.parametrize(
+    ("entry", "setting"), [("balance_e1", {"balance_event_times": 1}), ("window", {"event_window": (-1, 2)})]
+)
+def test_event_times_balanced_or_in_a_window(mpdta: pd.DataFrame, entry: str, setting: dict[str, Any]) -> None:
+    result = did(mpdta, covariates=["lpop"], comparison="never-treated", **setting)
+    golden = LARGE["agg.mpdta.balance_e"]["values"][entry]
+    rows = pairs(result, "event-time")
+    assert len(rows) == len(golden["by"])
+    for row in golden["by"]:
+        same(rows[None, None, row["e"]], row["att"], row["se"])
+    same(overall(result, "dynamic"), golden["overall_att"], golden["overall_se"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from evaltoolkit.designs.did.display import compared_with
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
-from evaltoolkit.designs.did.inference import ENOUGH, words
+from evaltoolkit.designs.did.inference import MANY, Way
+from evaltoolkit.designs.did.method_words import words
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
 
 
@@ -111,6 +112,12 @@ def _regression(fitted: Fitted) -> Method:
 
 
 def _band(fitted: Fitted) -> Method:
+    if fitted.reach is not None:
+        return Method(
+            title="Band for all event times together",
+            text="The band uses the largest of the standardized estimates over the same reassignments, with effects "
+            "taken out as estimated. It is nowhere narrower than the interval of the one event time.",
+        )
     return Method(
         title="Band for all event times together",
         text="The band uses the largest of the standardized estimates over "
@@ -125,7 +132,7 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
     lines = ["Other changes at the same time in the same places cannot be told apart from the program."]
     if fitted.choice.none_possible:
         lines.append("With a single treated or comparison cluster, chance cannot be judged from these data.")
-    elif min(fitted.choice.n_treated, fitted.choice.n_comparison) < ENOUGH:
+    elif min(fitted.choice.n_treated, fitted.choice.n_comparison) < MANY:
         lines.append("Few clusters started the program or can be compared with, so intervals are wide and rough.")
     elif fitted.choice.few:
         lines.append("Some cohorts are small, so their own effects are rough.")
@@ -160,6 +167,26 @@ _JACKKNIFE = Reference(
     text="MacKinnon, J., Nielsen, M. and Webb, M. (2023). Fast and reliable jackknife and bootstrap methods for "
     "cluster-robust inference. Journal of Applied Econometrics 38.", doi="10.1002/jae.2969",
 )  # fmt: skip
+_RANDOMIZATION = Reference(
+    text="MacKinnon, J. and Webb, M. (2020). Randomization inference for difference-in-differences with few treated "
+    "clusters. Journal of Econometrics 218.", doi="10.1016/j.jeconom.2020.04.024",
+)  # fmt: skip
+_FEW = Reference(
+    text="Ferman, B. and Pinto, C. (2019). Inference in differences-in-differences with few treated groups and "
+    "heteroskedasticity. Review of Economics and Statistics 101.", doi="10.1162/rest_a_00759",
+)  # fmt: skip
+_DONORS = Reference(
+    text="Conley, T. and Taber, C. (2011). Inference with difference in differences with a small number of policy "
+    "changes. Review of Economics and Statistics 93.", doi="10.1162/REST_a_00049",
+)  # fmt: skip
+_WELCH = Reference(
+    text="Welch, B. (1947). The generalization of Student's problem when several different population variances are "
+    "involved. Biometrika 34.", doi="10.1093/biomet/34.1-2.28",
+)  # fmt: skip
+_BY_WAY: dict[Way, tuple[Reference, ...]] = {
+    "jackknife": (_JACKKNIFE,), "randomization": (_RANDOMIZATION,), "scaled": (_FEW,), "welch": (_WELCH,),
+    "conley-taber": (_DONORS,), "ferman-pinto": (_DONORS, _FEW), "none": (_RANDOMIZATION,),
+}  # fmt: skip
 _BANDS = Reference(
     text="Montiel Olea, J. and Plagborg-Møller, M. (2019). Simultaneous confidence bands: theory, implementation, "
     "and an application to SVARs. Journal of Applied Econometrics 34.", doi="10.1002/jae.2656",
@@ -170,6 +197,4 @@ def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
     found = [_CS, _DR] if fitted.cells is not None else [_BACON, _WEIGHTS, _CS]
     found += [_ROTH, _BANDS]
-    if fitted.choice.way == "jackknife":
-        found.append(_JACKKNIFE)
-    return tuple(found)
+    return (*found, *_BY_WAY.get(fitted.choice.way, ()))

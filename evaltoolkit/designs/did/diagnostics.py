@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from evaltoolkit.designs.did.display import amount
-from evaltoolkit.designs.did.estimators import cohorts_of
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.inference import ENOUGH, words
+from evaltoolkit.designs.did.groups import cohorts_of
+from evaltoolkit.designs.did.inference import MANY
+from evaltoolkit.designs.did.method_words import words
 from evaltoolkit.designs.did.placebo import placebo_sites
 from evaltoolkit.results import Diagnostic, number, p_value, plural
 from evaltoolkit.results.types import VerdictWord
@@ -90,7 +91,7 @@ def _just_before(fitted: Fitted) -> Diagnostic:
 
 
 def _few(n: int) -> VerdictWord:
-    return "pass" if n >= ENOUGH else "caution" if n >= 2 else "fail"
+    return "pass" if n >= MANY else "caution" if n >= 2 else "fail"
 
 
 def _treated(fitted: Fitted) -> Diagnostic:
@@ -101,7 +102,7 @@ def _treated(fitted: Fitted) -> Diagnostic:
     return Diagnostic(
         name="treated-clusters", question="Did enough clusters start the program to judge chance?",
         statistic="clusters that started the program", value=None if hidden else float(choice.n_treated),
-        threshold=float(ENOUGH), verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
+        threshold=float(MANY), verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
         reference="MacKinnon and Webb 2020, doi:10.1016/j.jeconom.2020.04.024",
     )  # fmt: skip
 
@@ -113,16 +114,16 @@ def _cohorts(fitted: Fitted) -> Diagnostic:
             name="small-cohorts", question=question, verdict="not-applicable", text="There is a single start."
         )
     n = fitted.choice.smallest_cohort
-    small = n < ENOUGH
+    small = n < MANY
     hidden = fitted.cluster_rule is not None and fitted.small.hides(n)
     size = "is not shown" if hidden else f"has {plural(n, 'cluster')}"
     return Diagnostic(
         name="small-cohorts", question=question, statistic="clusters in the smallest cohort",
-        value=None if hidden else float(n), threshold=float(ENOUGH), verdict="caution" if small else "pass",
+        value=None if hidden else float(n), threshold=float(MANY), verdict="caution" if small else "pass",
         text=f"The smallest cohort {size}. "
         + (
             "Effects of single cohorts are rough; the headline averages over all of them."
-            if small else f"Each has at least {ENOUGH}."
+            if small else f"Each has at least {MANY}."
         ),
     )  # fmt: skip
 
@@ -133,7 +134,7 @@ def _comparison(fitted: Fitted) -> Diagnostic:
     later = " They are the last to start; periods after their start are left out."
     return Diagnostic(
         name="comparison-clusters", question="Is the comparison group large enough?",
-        statistic="comparison clusters", value=None if hidden else float(n), threshold=float(ENOUGH), verdict=_few(n),
+        statistic="comparison clusters", value=None if hidden else float(n), threshold=float(MANY), verdict=_few(n),
         text=("The size is not shown." if hidden else f"{plural(n, 'cluster')} can be compared with throughout.")
         + (later if fitted.data.last_as_comparison is not None else ""),
     )  # fmt: skip
@@ -146,12 +147,16 @@ def _balance(fitted: Fitted) -> Diagnostic:
     left = fitted.small.people(data.n_incomplete) if people else f"{data.n_incomplete:,}"
     kept = fitted.panel.outcome.shape[0]
     periods = plural(fitted.panel.periods.size, "period")
+    then = (
+        f"are used for the periods they have; {fitted.unit} may differ between periods."
+        if fitted.options.keeps_incomplete
+        else f"were left out, so that the same {fitted.unit} are compared throughout."
+    )
     verdict: VerdictWord = "pass" if share <= MANY_LOST else "caution"
     text = (
         f"All {fitted.unit} have a value in each of {periods}."
         if not data.n_incomplete else
-        f"{left} {fitted.unit} lack a value in some period and were left out, so that the same {fitted.unit} are "
-        f"compared throughout."
+        f"{left} {fitted.unit} lack a value in some period and {then}"
     )  # fmt: skip
     if data.n_always:
         early = fitted.small.people(data.n_always) if people else f"{data.n_always:,}"
@@ -159,7 +164,7 @@ def _balance(fitted: Fitted) -> Diagnostic:
     secret = people and (fitted.small.hides(data.n_incomplete) or fitted.small.hides(kept))
     return Diagnostic(
         name="panel-balance", question=f"Are the same {fitted.unit} observed in every period?",
-        statistic=f"share of {fitted.unit} left out", value=None if secret else share, threshold=MANY_LOST,
+        statistic=f"share of {fitted.unit} that lack a value", value=None if secret else share, threshold=MANY_LOST,
         verdict=verdict, text=text,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaltoolkit.designs.did.estimators import Measured
+from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import Fitted
 from evaltoolkit.results import interval, number, role_words
 from evaltoolkit.results.numbers import digits_for

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.did.display import display, measure, noun, span, times, what
-from evaltoolkit.designs.did.estimators import Measured, cohorts_of
-from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, banded
+from evaltoolkit.designs.did.family import Measured
+from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, banded, shown
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.rows import NAMES, behind
 from evaltoolkit.designs.did.trajectories import trajectories
 from evaltoolkit.results import Cell, Column, FigureData, judge, level_text, number, plural
@@ -84,9 +85,9 @@ def _event_headline(fitted: Fitted) -> str:
 
 
 def _event_alt(fitted: Fitted) -> str:
-    shown = [(e, m) for e, m, _ in event_rows(fitted) if not fitted.small.hides(_basis(fitted, e))]
-    before = [m for e, m in shown if e < 0 and e != fitted.reference]
-    after = [(e, m) for e, m in shown if e >= 0]
+    visible = [(e, m) for e, m, _ in event_rows(fitted) if not fitted.small.hides(_basis(fitted, e))]
+    before = [m for e, m in visible if e < 0 and e != fitted.reference]
+    after = [(e, m) for e, m in visible if e >= 0]
     clear_before = sum(m.low is not None and m.high is not None and not m.low <= 0 <= m.high for m in before)
     said = "; ".join(f"{noun(fitted, e)}: {_said(fitted, m)}" for e, m in after[:8])
     early = (
@@ -104,20 +105,19 @@ def _said(fitted: Fitted, m: Measured) -> str:
 
 def others(fitted: Fitted) -> FigureData | None:
     """Return the headline beside other averages and other admissible analyses."""
-    shown: list[tuple[str, str, Measured, bool]] = [("Headline", _how(fitted), fitted.headline, True)]
-    shown += [(v.label[:1].upper() + v.label[1:], "", v.found, False) for v in fitted.variants if v.found is not None]
+    rows: list[tuple[str, str, Measured, bool]] = [("Headline", _how(fitted), fitted.headline, True)]
+    rows += [(v.label[:1].upper() + v.label[1:], "", v.found, False) for v in fitted.variants if v.found is not None]
     if fitted.cells is not None and fitted.staggered:
         for kind in ("group", "simple", "dynamic", "calendar"):
             if kind != fitted.options.headline:
-                m = fitted.cells.overall(kind).one(0, fitted.level)
-                m = Measured(m.estimate, None, None, None, None, None) if fitted.choice.none_possible else m
-                shown.append((AGGREGATIONS[kind].capitalize(), "", m, False))
-    if len(shown) == 1:
+                m = shown(fitted.choice, fitted.cells.overall(kind)).one(0, fitted.level)
+                rows.append((AGGREGATIONS[kind].capitalize(), "", m, False))
+    if len(rows) == 1:
         return None
-    same = sum((m.estimate > 0) == (fitted.headline.estimate > 0) for _, _, m, _ in shown[1:])
+    same = sum((m.estimate > 0) == (fitted.headline.estimate > 0) for _, _, m, _ in rows[1:])
     return _forest(
-        fitted, "sensitivity", f"{same} of {plural(len(shown) - 1, 'other analysis', 'other analyses')} "
-        f"{'points' if same == 1 else 'point'} the same way", shown,
+        fitted, "sensitivity", f"{same} of {plural(len(rows) - 1, 'other analysis', 'other analyses')} "
+        f"{'points' if same == 1 else 'point'} the same way", rows,
     )  # fmt: skip
 
 
@@ -132,32 +132,30 @@ def by_cohort(fitted: Fitted) -> FigureData | None:
     """Return the effect in each cohort."""
     if fitted.cells is None or not 2 <= cohorts_of(fitted.panel).size <= MOST_COHORTS:
         return None
-    family = fitted.cells.family("group")
-    shown = []
+    family = shown(fitted.choice, fitted.cells.family("group"))
+    rows = []
     for i, g in enumerate(family.labels.tolist()):
         label = fitted.data.calendar.label(g)
         n = int((fitted.panel.start == g).sum())
         if not fitted.small.hides(behind(fitted, "cohort", g)[1] if fitted.study.counts_people else None):
             sites = "" if fitted.study.counts_people else plural(n, fitted.one_unit, fitted.unit)
-            m = family.one(i, fitted.level)
-            m = Measured(m.estimate, None, None, None, None, None) if fitted.choice.none_possible else m
-            shown.append((f"Started {label}", sites, m, False))
-    if len(shown) < 2:
+            rows.append((f"Started {label}", sites, family.one(i, fitted.level), False))
+    if len(rows) < 2:
         return None
     above = fitted.headline.estimate > 0
-    same = sum((m.estimate > 0) == above for _, _, m, _ in shown)
+    same = sum((m.estimate > 0) == above for _, _, m, _ in rows)
     return _forest(
         fitted,
         "cohort_effects",
-        f"The effect is {'above' if above else 'below'} zero in {same} of {len(shown)} cohorts",
-        shown,
+        f"The effect is {'above' if above else 'below'} zero in {same} of {len(rows)} cohorts",
+        rows,
     )
 
 
-def _forest(fitted: Fitted, key: str, headline: str, shown: list[tuple[str, str, Measured, bool]]) -> FigureData:
+def _forest(fitted: Fitted, key: str, headline: str, rows: list[tuple[str, str, Measured, bool]]) -> FigureData:
     factor, _ = display(fitted)
     level = level_text(fitted.level)
-    said = "; ".join(f"{label}: {_said(fitted, m)}" for label, _, m, _ in shown)
+    said = "; ".join(f"{label}: {_said(fitted, m)}" for label, _, m, _ in rows)
     return FigureData(
         key=key, kind="forest", section="results", headline=headline,
         subtitle=f"{measure(fitted)}, with {level} intervals",
@@ -168,7 +166,7 @@ def _forest(fitted: Fitted, key: str, headline: str, shown: list[tuple[str, str,
         ),
         rows=tuple(
             (label, detail, *(times(v, factor) for v in (m.estimate, m.low, m.high)), main)
-            for label, detail, m, main in shown
+            for label, detail, m, main in rows
         ),
         marks={"x_label": measure(fitted), "zero": 0, "zero_text": "no change", "level": fitted.level},
     )  # fmt: skip

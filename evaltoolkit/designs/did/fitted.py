@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from evaltoolkit.contract import small_cells
 from evaltoolkit.designs.did import regression as _regression
-from evaltoolkit.designs.did.estimators import (
-    CellStudy,
-    Family,
-    Measured,
-    cell_study,
-    cohorts_of,
-    explained,
-)
+from evaltoolkit.designs.did.cell_study import CellStudy
+from evaltoolkit.designs.did.estimators import cell_study, explained
+from evaltoolkit.designs.did.family import Family, Measured
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice, choose
+from evaltoolkit.designs.did.laws import Reassigned
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.regression import Regression
 from evaltoolkit.designs.did.sample import PanelStudy, unit_words
 from evaltoolkit.designs.did.showing import Showing, showing
+from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.bands import WaldTest, simultaneous_critical_value, wald
 from evaltoolkit.kernels.group_time import CellError, Rule
 from evaltoolkit.reduction import Panel
@@ -37,6 +36,7 @@ AGGREGATIONS = {
     "calendar": "average over calendar periods",
 }
 
+FloatArray = NDArray[np.float64]
 
 _ADJUST: tuple[Literal["doubly-robust", "weighting", "regression"], ...] = ("doubly-robust", "weighting", "regression")
 
@@ -67,6 +67,8 @@ class Fitted:
         Joint test of the periods before the start; None where there are none, or it cannot be computed.
     critical
         Critical value of the simultaneous band over event times, for a normal reference.
+    reach
+        By randomization: how far that band reaches at each event time; None otherwise.
     variants
         Other admissible estimates.
     """
@@ -84,6 +86,7 @@ class Fitted:
     regression: Regression | None
     pretest: WaldTest | None
     critical: float
+    reach: FloatArray | None
     variants: tuple[Variant, ...]
 
     @property
@@ -143,22 +146,22 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     panel = data.panel
     small = small_cells(study)
     show = showing(panel, study, small)
-    choice = choose(panel, study.inference.method, staggered_twfe=options.estimator == "twfe")
     places = tuple(study.place("covariates", i) for i in data.covariate_owner)
     cells = found = None
     if options.estimator == "callaway-santanna":
         try:
-            cells = cell_study(panel, options.rule, choice.way)
+            choice, law = choose(panel, options.rule, study)
+            cells = cell_study(panel, options.rule, options.shown, jackknife=choice.way == "jackknife", law=law)
         except CellError as error:
             raise explained(error, data.calendar.label(error.cohort), data.covariate_names, places) from None
         overall, events = cells.overall(options.headline), cells.family("dynamic")
         log_ratio = cells.log_ratio(options.headline)
     else:
+        choice, _ = choose(panel, None, study, last_compared=options.estimator == "twfe")
         found = _regression.estimate(panel, options.estimator, choice.way, _df(choice), (data.covariate_names, places))
         overall, events, log_ratio = found.effect, found.events, found.log_ratio
-    if choice.none_possible:
-        overall, events = _without_errors(overall), _without_errors(events)
-        log_ratio = None if log_ratio is None else _without_errors(log_ratio)
+    overall, events = shown(choice, overall), shown(choice, events)
+    log_ratio = None if log_ratio is None else shown(choice, log_ratio)
     critical = simultaneous_critical_value(
         _finite(events), study.inference.level, draws=study.inference.draws, seed=study.inference.seed,
     )  # fmt: skip
@@ -166,9 +169,15 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
         log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events,
         cells=cells, regression=found,
-        pretest=None if choice.none_possible else _pretest(options, choice, cells, events), critical=critical,
-        variants=_variants(study, options, data, choice),
+        pretest=_pretest(options, choice, cells, events), critical=critical, reach=_reach(cells, events),
+        variants=_variants(study, options, data),
     )  # fmt: skip
+
+
+def _reach(cells: CellStudy | None, events: Family) -> FloatArray | None:
+    if cells is None or not isinstance(cells.law, Reassigned) or not events.labels.size:
+        return None
+    return cells.law.reach(cells.average("dynamic", events.labels))
 
 
 def _df(choice: Choice) -> float:
@@ -177,8 +186,12 @@ def _df(choice: Choice) -> float:
     return float(choice.n_clusters - 1)
 
 
-def _without_errors(family: Family) -> Family:
-    return dataclasses.replace(family, spread=np.full_like(family.spread, np.nan))
+def shown(choice: Choice, family: Family) -> Family:
+    """Return what may be said of a family: the estimates alone where no interval can be given.
+
+    By randomization there is a p-value even then.
+    """
+    return family.without_errors() if choice.none_possible and family.known is None else family
 
 
 def _finite(family: Family) -> np.ndarray:
@@ -195,6 +208,13 @@ def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: 
     to test, the chi-square calls 23 of 100 parallel worlds unlike at the 5 percent level, F calls 6.
     """
     df = _df(choice)
+    if cells is not None and isinstance(cells.law, Reassigned):
+        c = cells.cells
+        W, p = cells.law.pretest((c.period + options.anticipation < c.cohort) & ~c.reference)
+        q = int(((c.period + options.anticipation < c.cohort) & ~c.reference).sum())
+        return WaldTest(W, q, None, p) if np.isfinite(p) else None
+    if choice.none_possible:
+        return None
     if cells is not None and choice.way == "analytic":
         c = cells.cells
         early = (c.period + options.anticipation < c.cohort) & ~c.reference
@@ -212,7 +232,7 @@ def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: 
     return wald(values, spread.T @ spread, df)
 
 
-def _variants(study: Study, options: Options, data: PanelStudy, choice: Choice) -> tuple[Variant, ...]:
+def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant, ...]:
     panel = data.panel
     bare = dataclasses.replace(panel, covariates=panel.covariates[:, :, :0])
     todo: list[tuple[str, Panel, Rule]] = []
@@ -234,11 +254,12 @@ def _variants(study: Study, options: Options, data: PanelStudy, choice: Choice) 
     found = []
     for label, sample, rule in todo:
         try:
-            family = cell_study(sample, rule, choice.way).overall(options.headline)
-        except CellError:
+            own, law = choose(sample, rule, study)
+            cells = cell_study(sample, rule, options.shown, jackknife=own.way == "jackknife", law=law)
+        except (CellError, OptionError):
             found.append(Variant(label, None))
             continue
-        family = _without_errors(family) if choice.none_possible else family
+        family = shown(own, cells.overall(options.headline))
         found.append(Variant(label, family.one(0, study.inference.level)))
     return tuple(found)
 
@@ -259,6 +280,9 @@ def banded(fitted: Fitted, i: int) -> tuple[float, float] | None:
     The chance that one normal interval of the band misses is carried over to the t reference of each event time.
     """
     m = fitted.events.one(i, fitted.level)
+    if fitted.reach is not None and m.low is not None and m.high is not None and np.isfinite(fitted.reach[i]):
+        # Never inside the interval of the one event time, which comes from another test.
+        return min(m.estimate - fitted.reach[i], m.low), max(m.estimate + fitted.reach[i], m.high)
     if m.std_error is None or not np.isfinite(fitted.critical):
         return None
     miss = float(special.ndtr(-fitted.critical))

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
-from evaltoolkit.designs.did.estimators import Way, cohorts_of, comparison_clusters
+from evaltoolkit.designs.did.cell_study import Law
+from evaltoolkit.designs.did.groups import clusters_by_cohort, comparison_clusters, treated_clusters
+from evaltoolkit.designs.did.laws import Donors, Errors, Reassigned
+from evaltoolkit.errors import OptionError
+from evaltoolkit.kernels.assignments import AssignmentError, assignments
+from evaltoolkit.kernels.cluster_means import FewTreatedError, Means, cluster_means, inequality
+from evaltoolkit.kernels.cohorts import Rule
+from evaltoolkit.kernels.few_treated import FEW, MANY, Reason, Situation, Variability, recommended, variability
+from evaltoolkit.kernels.placebo_cells import Sample
+from evaltoolkit.kernels.randomization import placebos
 from evaltoolkit.reduction import Panel
-from evaltoolkit.results import SmallCells
+from evaltoolkit.study import Study
 
-ENOUGH = 10
-"""Clusters that each cohort and the comparison group need for analytic errors."""
+__all__ = ["FEW", "MANY", "Choice", "Way", "choose"]
+
+Way = Literal[
+    "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "none"
+]  # fmt: skip
+Why = Reason | Literal["asked", "estimator", "not-possible"]
+
+REASSIGNED: Final = 1999
+"""Reassignments of starts that are drawn, where there are more than can be listed."""
+REASSIGNED_ADJUSTED: Final = 499
+"""The same where covariates mean that each is fitted anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,83 +40,160 @@ class Choice:
     Attributes
     ----------
     way
-        ``analytic`` or ``jackknife``.
+        The method.
     asked
         What the study asked for.
+    why
+        Why ``auto`` took it; ``asked`` where it was asked for.
     smallest_cohort, n_treated, n_comparison, n_clusters
         Clusters in the smallest cohort, in all cohorts together, in the comparison group, and in all.
+    reassigned
+        Reassignments of starts that randomization inference rests on, the one observed included; 0 where none.
     """
 
     way: Way
     asked: str
+    why: Why
     smallest_cohort: int
     n_treated: int
     n_comparison: int
     n_clusters: int
+    reassigned: int = 0
 
     @property
     def few(self) -> bool:
         """Whether a cohort or the comparison group has fewer clusters than analytic errors need."""
-        return min(self.smallest_cohort, self.n_comparison) < ENOUGH
+        return min(self.smallest_cohort, self.n_comparison) < MANY
 
     @property
     def none_possible(self) -> bool:
-        """Whether no method here can give an interval: a single treated or comparison cluster."""
-        return min(self.n_treated, self.n_comparison) < 2
+        """Whether no interval can be given: too few treated or comparison clusters for the method."""
+        alone = self.way in {"analytic", "jackknife"} and min(self.n_treated, self.n_comparison) < 2
+        return self.way == "none" or alone
 
 
-def choose(panel: Panel, asked: str, *, staggered_twfe: bool = False) -> Choice:
-    """Choose the method: analytic where each cohort and the comparison group have enough clusters, else jackknife.
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """A panel's sample for the kernels, with what is known of its clusters; None where it cannot be had."""
 
-    With ``staggered_twfe`` and no never-treated units, the last cohort counts as the comparison group.
+    sample: Sample
+    means: Means | None
+    spread: Variability | None
+    possible: int
+
+
+def choose(panel: Panel, rule: Rule | None, study: Study, *, last_compared: bool = False) -> tuple[Choice, Law | None]:
+    """Choose the method, and build what it needs.
+
+    Parameters
+    ----------
+    panel
+        The panel.
+    rule
+        How cells are estimated; None for a regression, for which ``auto`` knows analytic errors and the jackknife.
+    study
+        What was asked for.
+    last_compared
+        With no never-treated units, whether the last cohort counts as the comparison group.
+
+    Raises
+    ------
+    OptionError
+        The method asked for does not fit the data.
     """
-    cohorts = cohorts_of(panel)
-    by_cohort = [int(np.unique(panel.clusters[panel.start == g]).size) for g in cohorts]
+    by_cohort = clusters_by_cohort(panel)
     compared = comparison_clusters(panel)
-    if compared == 0 and staggered_twfe:
+    if compared == 0 and last_compared:
         compared = by_cohort[-1]
-    treated = int(np.unique(panel.clusters[panel.start <= panel.periods[-1]]).size)
-    enough = min(min(by_cohort), compared) >= ENOUGH
-    way: Way = "jackknife" if asked == "jackknife" or (asked == "auto" and not enough) else "analytic"
-    return Choice(way, asked, min(by_cohort), treated, compared, panel.n_clusters)
+    asked = study.inference.method
+    counted = (min(by_cohort), treated_clusters(panel), compared, panel.n_clusters)
+    if rule is None:
+        way, why = _for_regression(asked, min(counted[0], compared))
+        return Choice(way, asked, why, *counted), None
+    facts = _facts(panel, rule)
+    if asked == "auto":
+        way, why = _recommended(facts, counted, study.inference.level)
+    else:
+        way, why = asked, "asked"  # type: ignore[assignment]
+    try:
+        law = _law(way, facts, study)
+    except (FewTreatedError, AssignmentError) as error:
+        if asked != "auto":
+            raise _refused(asked, error, study) from None
+        way, why, law = "jackknife", "not-possible", None
+    size = law.placebos.counts.shape[0] if isinstance(law, Reassigned) else 0
+    return Choice(way, asked, why, *counted, reassigned=size), law
 
 
-def words(choice: Choice, *, regression: bool, small: SmallCells | None = None) -> str:
-    """Return the method and the reason for it in a sentence or two.
+def _for_regression(asked: str, fewest: int) -> tuple[Way, Why]:
+    if asked != "auto":
+        return asked, "asked"  # type: ignore[return-value]
+    return ("analytic", "many") if fewest >= MANY else ("jackknife", "estimator")
 
-    ``small`` is the small-cell rule where clusters are people, so that their numbers fall under it.
-    """
-    if choice.none_possible:
-        who = "treated" if choice.n_treated < 2 else "comparison"
-        return (
-            f"There is a single {who} cluster, so no standard error from these data can be trusted, and none is given. "
-            "The estimate says by how much that cluster moved apart from the others, not how far it would have moved "
-            "by chance."
-        )
-    cohort, compared = (
-        f"{n:,}" if small is None else small.people(n) for n in (choice.smallest_cohort, choice.n_comparison)
-    )
-    counted = (
-        f"analytic errors need at least {ENOUGH} clusters in each cohort and in the comparison group; the smallest "
-        f"cohort has {cohort} and the comparison group {compared}."
-    )
-    if choice.way == "jackknife":
-        why = f" It was chosen because {counted}" if choice.asked == "auto" else " It was asked for."
-        return (
-            "Standard errors are by the jackknife: every cluster is left out in turn and everything is estimated "
-            "again. Intervals use the t distribution with the smaller of treated and comparison clusters less one as "
-            f"degrees of freedom.{why}"
-        )
-    why = f" They were chosen because {counted}" if choice.asked == "auto" else " They were asked for."
-    if choice.few:
-        why += f" With fewer than {ENOUGH} clusters in a cohort or in the comparison group they tend to be too small."
-    if regression:
-        return (
-            "Standard errors are clustered (CR1) with the factor G/(G−1) · (N−1)/(N−K), where K does not count unit "
-            "effects that lie within clusters (the convention of R fixest; PanelOLS counts them, and was rescaled). "
-            f"Intervals use the t distribution with G−1 degrees of freedom.{why}"
-        )
-    return (
-        "Standard errors are analytic, from influence functions summed within clusters, without a small-sample factor "
-        f"(the convention of R did). Intervals use the normal distribution.{why}"
-    )
+
+def _facts(panel: Panel, rule: Rule) -> _Facts:
+    weights = np.ones(panel.start.size) if panel.weights is None else panel.weights
+    sample = Sample(panel.outcome, panel.start, panel.periods, panel.design, rule, panel.clusters, weights)
+    try:
+        possible = assignments(panel.start, panel.clusters, 0, 0).possible
+    except AssignmentError:
+        return _Facts(sample, None, None, 0)
+    means, spread = None, None
+    try:
+        means = cluster_means(sample)
+        spread = variability(means)
+    except FewTreatedError:
+        pass
+    return _Facts(sample, means, spread, possible)
+
+
+def _recommended(facts: _Facts, counted: tuple[int, int, int, int], level: float) -> tuple[Way, Why]:
+    holes = facts.means is None or not facts.means.whole
+    return recommended(
+        Situation(
+            smallest_cohort=counted[0], treated=counted[1], comparison=counted[2], assignments=facts.possible,
+            inequality=1.0 if facts.means is None else inequality(facts.means), variability=facts.spread,
+            adjusted=facts.sample.adjusted or holes,
+        ), level,
+    )  # fmt: skip
+
+
+def _law(way: Way, facts: _Facts, study: Study) -> Law | None:
+    inference = study.inference
+    if way == "randomization" or (way == "none" and facts.possible):
+        most = min(inference.draws, REASSIGNED_ADJUSTED if facts.sample.adjusted else REASSIGNED)
+        table = assignments(facts.sample.start, facts.sample.clusters, most, inference.seed)
+        clusters = table.codes.shape[1]
+        once = table.cohorts[np.bincount(table.codes[0], minlength=table.cohorts.size) == 1]
+        alone = frozenset(once.tolist()) if clusters * (1 - inference.level) < 1 - 1e-9 else frozenset()
+        return Reassigned(placebos(facts.sample, table), inference.level, alone)
+    if way in {"welch", "scaled", "conley-taber", "ferman-pinto"}:
+        if not facts.possible:
+            raise AssignmentError("cohort-varies")
+        means = cluster_means(facts.sample) if facts.means is None else facts.means
+        if not means.whole:
+            raise FewTreatedError("holes")
+        if way == "welch" or way == "scaled":
+            law = Errors(means, way)
+            law.checked()
+            return law
+        return Donors(means, inference.level, min(inference.draws, 9999), inference.seed, sized=way == "ferman-pinto")
+    return None
+
+
+_FEW_TREATED = {
+    "holes": "units are missing in some periods",
+    "no-never-treated": "fewer than five clusters (less one for each covariate) never start the program",
+    "single-cluster": "a cohort has a single cluster, so its spread is not known",
+    "no-contrast": "no change of treated clusters without an effect shows how much they vary",
+    "cohort-varies": "units of the same cluster start in different periods",
+    "single-start": "all clusters start together",
+}
+
+
+def _refused(asked: str, error: FewTreatedError | AssignmentError, study: Study) -> OptionError:
+    return OptionError(
+        f"inference '{asked}' does not fit these data: {_FEW_TREATED[error.why]}",
+        expected="a method that the data allow", todo="use method = 'auto', which says what it chose and why",
+        where=study.place("inference", "method"),
+    )  # fmt: skip

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from evaltoolkit.contract import known_inference
 from evaltoolkit.errors import OptionError
-from evaltoolkit.kernels.group_time import Rule
+from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
-INFERENCE = ("auto", "analytic", "jackknife")
+INFERENCE = ("auto", "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto")
+IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+FOR_CELLS = ("welch", "scaled", "randomization", "conley-taber", "ferman-pinto")
+"""Methods that need group-time effects."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimes:
+    """Which event times are averaged and shown: of cohorts seen long enough, and within a window; None for all."""
+
+    balanced: int | None = None
+    window: tuple[int, int] | None = None
+
+    def among(self, cohort: IntArray, period: IntArray, periods: IntArray) -> Mask:
+        """Return which cells enter averages by event time, shape (K,), by the rule of R ``did``'s ``balance_e``."""
+        e = period - cohort
+        used = np.ones(e.shape, dtype=np.bool_)
+        if self.balanced is not None:
+            span = int(periods[-1] - periods[0])
+            used &= (periods[-1] - cohort >= self.balanced) & (e <= self.balanced) & (e >= self.balanced - span)
+        if self.window is not None:
+            used &= (e >= self.window[0]) & (e <= self.window[1])
+        return used
 
 
 class Options(Section):
@@ -54,16 +80,32 @@ class Options(Section):
     cluster: str | None = Field(
         None, description="Column of clusters above the site", json_schema_extra={"column": "cluster"}
     )
+    weights: str | None = Field(
+        None,
+        description="Column of sampling weights, one for each site",
+        json_schema_extra={"column": "weights"},
+    )
+    incomplete: Literal["keep", "drop"] = Field(
+        "keep", description="Sites that lack some period: kept for the periods they have, or left out"
+    )
+    balance_event_times: int | None = Field(
+        None, ge=0, description="Average by event time over cohorts seen at least so many periods after the start"
+    )
+    event_window: tuple[int, int] | None = Field(None, description="Event times that are shown: [first, last]")
 
     @model_validator(mode="after")
     def _agree(self) -> Options:
         if (self.first_treated is None) == (self.treated is None):
             msg = "give either first_treated or treated"
             raise ValueError(msg)
+        if self.event_window is not None and not self.event_window[0] <= 0 <= self.event_window[1]:
+            msg = "event_window must be [first, last] with first <= 0 <= last"
+            raise ValueError(msg)
         if self.estimator == "callaway-santanna":
             return self
-        fixed: dict[str, str | int] = {
+        fixed: dict[str, str | int | None] = {
             "adjust": "doubly-robust", "anticipation": 0, "base_period": "varying", "headline": "group",
+            "weights": None, "balance_event_times": None, "event_window": None,
         }  # fmt: skip
         if self.estimator == "twfe":
             fixed["comparison"] = "not-yet-treated"
@@ -72,6 +114,16 @@ class Options(Section):
                 msg = f"{name} is for estimator = 'callaway-santanna'; leave it out with '{self.estimator}'"
                 raise ValueError(msg)
         return self
+
+    @property
+    def keeps_incomplete(self) -> bool:
+        """Whether units that lack some period are used for the periods they have."""
+        return self.incomplete == "keep" and self.estimator == "callaway-santanna"
+
+    @property
+    def shown(self) -> EventTimes:
+        """Which event times are averaged and shown."""
+        return EventTimes(self.balance_event_times, self.event_window)
 
     @property
     def rule(self) -> Rule:
@@ -94,9 +146,17 @@ def parse(study: Study) -> Options:
     """
     options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
     known_inference(study, INFERENCE)
+    if study.inference.method in FOR_CELLS and options.estimator != "callaway-santanna":
+        raise OptionError(
+            f"inference '{study.inference.method}' with estimator = '{options.estimator}'",
+            expected="one of auto, analytic, jackknife for a regression",
+            todo="change the method, or use estimator = 'callaway-santanna'",
+            where=study.place("inference", "method"),
+        )  # fmt: skip
     taken = {
         study.outcome.column: "the outcome", options.unit: "the unit", options.time: "the time",
         options.first_treated: "the first treated period", options.treated: "the treated column",
+        options.weights: "the weights",
     }  # fmt: skip
     for i, name in enumerate(options.covariates):
         if name in taken:

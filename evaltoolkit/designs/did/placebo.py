@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaltoolkit.designs.did.estimators import cohorts_of
 from evaltoolkit.designs.did.fitted import Fitted
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.results import Diagnostic, number
 
 FEWEST = 5
@@ -22,7 +22,13 @@ def placebo_sites(fitted: Fitted) -> Diagnostic | None:
     panel = fitted.panel
     treated = panel.start <= panel.periods[-1]
     n_compared = int((~treated).sum())
-    if int(treated.sum()) != 1 or n_compared < FEWEST or fitted.study.counts_people or fitted.data.covariate_names:
+    if (
+        int(treated.sum()) != 1
+        or not panel.whole
+        or n_compared < FEWEST
+        or fitted.study.counts_people
+        or fitted.data.covariate_names
+    ):
         return None
     start = int(cohorts_of(panel)[0])
     before = np.flatnonzero(panel.periods + fitted.options.anticipation < start)[-1]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.estimators import Family, Way
+from evaltoolkit.designs.did.family import Family
+from evaltoolkit.designs.did.inference import Way
 from evaltoolkit.errors import CollinearityError, NoComparisonError
 from evaltoolkit.kernels.group_time import NEVER
 from evaltoolkit.kernels.jackknife import delete_one_least_squares

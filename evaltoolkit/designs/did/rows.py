@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evaltoolkit.designs.did.estimators import Family, Measured, cohorts_of
-from evaltoolkit.designs.did.fitted import Fitted, percent
+from evaltoolkit.designs.did.family import Family, Measured
+from evaltoolkit.designs.did.fitted import Fitted, percent, shown
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import EstimateKind, Standing
@@ -46,12 +47,14 @@ def headline_term(fitted: Fitted) -> str:
 def inference_text(choice: Choice, measured: Measured) -> str:
     """Return the kind of error and its reference.
 
-    >>> inference_text(Choice("analytic", "auto", 20, 40, 60, 100), Measured(1.0, 0.5, 0.0, 2.0, 0.05, None))
+    >>> inference_text(Choice("analytic", "auto", "many", 20, 40, 60, 100), Measured(1.0, 0.5, 0.0, 2.0, 0.05, None))
     'analytic, normal'
     """
-    if measured.std_error is None:
+    if measured.std_error is None and measured.p_value is None:
         return "no standard error"
-    law = "normal" if measured.df is None else f"t({measured.df:g})"
+    if measured.std_error is None:
+        return {"randomization": "randomization", "none": "randomization, p-value only"}.get(choice.way, choice.way)
+    law = "normal" if measured.df is None else f"t({measured.df:.4g})"
     return f"{choice.way}, {law}"
 
 
@@ -90,8 +93,7 @@ def _other_overall(fitted: Fitted) -> list[Estimate]:
 
 
 def _shown(fitted: Fitted, family: Family, i: int = 0) -> Measured:
-    m = family.one(i, fitted.level)
-    return Measured(m.estimate, None, None, None, None, None) if fitted.choice.none_possible else m
+    return shown(fitted.choice, family).one(i, fitted.level)
 
 
 def behind(fitted: Fitted, kind: Literal["event", "cohort", "calendar"], value: int) -> tuple[np.ndarray, int]:

@@ -1,4 +1,4 @@
-"""From rows to a balanced panel: everything checked, what is left out counted."""
+"""From rows to a panel: everything checked, what is left out counted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PanelStudy:
-    """A balanced panel and what it took to get it.
+    """A panel and what it took to get it.
 
     Attributes
     ----------
@@ -54,8 +54,9 @@ class PanelStudy:
         Names of the panel's covariates, and of the columns behind them.
     n_units
         Units in the data.
-    n_incomplete, n_always
-        Units left out for missing periods, and for a start in or before the first period.
+    n_incomplete, n_left, n_always
+        Units that lack a period or a value, those of them left out, and those left out for a start in or before the
+        first period.
     last_as_comparison
         Start of the last cohort where it stands in for never-treated units, and the periods from then on are left out.
     """
@@ -66,6 +67,7 @@ class PanelStudy:
     covariate_owner: tuple[int, ...]
     n_units: int
     n_incomplete: int
+    n_left: int
     n_always: int
     last_as_comparison: int | None
 
@@ -81,6 +83,7 @@ class _Long:
     counts: FloatArray | None
     covariates: FloatArray
     cluster: IntArray
+    weights: FloatArray | None
     units: NDArray[np.object_]
 
 
@@ -103,7 +106,7 @@ def unit_words(study: Study, options: Options) -> tuple[str, str]:
 
 
 def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
-    """Read the data and return the balanced panel, with the flow from the data to it."""
+    """Read the data and return the panel, with the flow from the data to it."""
     rows = source.rows(study)
     frame = rows.frame
     calendar = detect(
@@ -112,11 +115,12 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
     )  # fmt: skip
     names, owner, covariates = covariate_columns(frame, study, options)
     long = _long(frame, study, options, calendar, covariates)
-    scope, panel = _balanced(long, study, options)
+    scope, panel = _panel(long, study, options)
     _check_panel(panel, study, options)
     content = PanelStudy(
-        panel, calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_always, scope.last_as_comparison
-    )
+        panel, calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_left, scope.n_always,
+        scope.last_as_comparison,
+    )  # fmt: skip
     return AnalysisSample(
         content, _flow(rows, study, options, content, scope), identifier_values(frame, study.disclosure.secret_columns)
     )
@@ -137,7 +141,8 @@ def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calenda
     outcome, counts = _outcome(frame, study)
     cluster = unit if options.cluster is None else _cluster(frame, options.cluster, place("cluster"), unit)
     start = start_of_rows(frame, study, options, calendar, unit, step)
-    return _Long(unit, step, start, outcome, counts, covariates, cluster, units)
+    weights = _weights(frame, options.weights, place("weights"), unit)
+    return _Long(unit, step, start, outcome, counts, covariates, cluster, weights, units)
 
 
 def _codes(frame: pd.DataFrame, column: str, role: str, where: str) -> tuple[IntArray, NDArray[np.object_]]:
@@ -167,6 +172,28 @@ def _cluster(frame: pd.DataFrame, column: str, where: str, unit: IntArray) -> In
     return codes
 
 
+def _weights(frame: pd.DataFrame, column: str | None, where: str, unit: IntArray) -> FloatArray | None:
+    if column is None:
+        return None
+    found = numeric_column(frame, column, role="weights", where=where)
+    bad = ~(np.isfinite(found) & (found > 0))
+    if bad.any():
+        raise ColumnTypeError(
+            f"the weights column '{column}' holds no number above zero in {rows_text(bad)}",
+            expected="a sampling weight above zero in every row", todo="correct or leave out these rows", where=where,
+        )  # fmt: skip
+    low, high = np.full(int(unit.max()) + 1, np.inf), np.zeros(int(unit.max()) + 1)
+    np.minimum.at(low, unit, found)
+    np.maximum.at(high, unit, found)
+    moving = int((high > low * (1 + 1e-9)).sum())
+    if moving:
+        raise ColumnTypeError(
+            f"the weight in '{column}' changes within {plural(moving, 'unit')}", expected="one weight for each unit",
+            todo="use one weight for each unit in all of its rows, such as that of the first period", where=where,
+        )  # fmt: skip
+    return found
+
+
 def _outcome(frame: pd.DataFrame, study: Study) -> tuple[FloatArray, FloatArray | None]:
     """Return the outcome in display units, and the counts of people or events behind it where there are any."""
     outcome, where = study.outcome, study.place("outcome", "column")
@@ -193,7 +220,7 @@ def _outcome(frame: pd.DataFrame, study: Study) -> tuple[FloatArray, FloatArray 
     return y, counts
 
 
-def _balanced(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
+def _panel(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
     periods, at = np.unique(long.step, return_inverse=True)
     shape = (long.units.size, periods.size)
     first_row = np.zeros(shape[0], dtype=np.int64)
@@ -201,12 +228,14 @@ def _balanced(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel
     outcome = widen(long.unit, at, long.outcome, shape)
     parts = [widen(long.unit, at, column, shape) for column in long.covariates.T]
     covariates = np.stack(parts, axis=2) if parts else np.zeros((*shape, 0))
-    holes = np.isnan(outcome[:, :, None]).any(axis=(1, 2)) | np.isnan(covariates).any(axis=(1, 2))
-    complete = np.asarray(~holes, dtype=np.bool_)
-    scope = scope_of(long.start[first_row], periods, complete, study, options)
+    # A row without one of its values is no observation, as in R did.
+    outcome[np.isnan(covariates).any(axis=2)] = np.nan
+    scope = scope_of(long.start[first_row], periods, np.isfinite(outcome), study, options)
     kept, inside = scope.kept, scope.inside
     cluster = long.cluster[first_row][kept]
-    counts = None if long.counts is None else widen(long.unit, at, long.counts, shape)[np.ix_(kept, inside)]
+    counts = None if long.counts is None else widen(long.unit, at, long.counts, shape)
+    if counts is not None:
+        counts = np.where(np.isfinite(outcome), counts, np.nan)[np.ix_(kept, inside)]
     return scope, Panel(
         outcome=outcome[np.ix_(kept, inside)],
         start=scope.start[kept],
@@ -214,12 +243,13 @@ def _balanced(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel
         covariates=covariates[np.ix_(kept, inside)],
         clusters=np.unique(cluster, return_inverse=True)[1].astype(np.int64),
         counts=counts,
+        weights=None if long.weights is None else long.weights[first_row][kept],
         units=long.units[kept],
     )
 
 
 def _check_panel(panel: Panel, study: Study, options: Options) -> None:
-    if np.ptp(panel.outcome) == 0:
+    if np.nanmax(panel.outcome) == np.nanmin(panel.outcome):
         raise NoVariationError(
             f"the outcome '{study.outcome.column}' never varies", expected="an outcome that varies",
             todo="check the outcome column and the filters", where=study.place("outcome", "column"),
@@ -229,6 +259,12 @@ def _check_panel(panel: Panel, study: Study, options: Options) -> None:
             f"all units stand in one cluster ('{options.cluster}')", expected="several clusters",
             todo="name a cluster column with several values, or leave cluster out", where=study.place("cluster"),
         )  # fmt: skip
+
+
+def _incomplete_words(options: Options, content: PanelStudy) -> tuple[str, int, str]:
+    if options.keeps_incomplete:
+        return "Observed in several periods", content.n_left, "seen in fewer than two periods"
+    return "Complete in every period", content.n_left, "a period or a value is missing"
 
 
 def _flow(rows: Rows, study: Study, options: Options, content: PanelStudy, scope: Scope) -> tuple[FlowStep, ...]:
@@ -245,7 +281,7 @@ def _flow(rows: Rows, study: Study, options: Options, content: PanelStudy, scope
     n = content.n_units
     steps.append(FlowStep(label=f"{unit.capitalize()} in the study", n=n, unit=unit, people=people))
     for label, excluded, reason in (
-        ("Complete in every period", content.n_incomplete, "a period or a value is missing"),
+        _incomplete_words(options, content),
         ("Not yet treated at the beginning", content.n_always, "the program was there from the beginning"),
     ):
         if excluded:

@@ -28,8 +28,8 @@ class Scope:
         Units and periods that are used, shapes (n,) and (T,).
     last_period
         The last period that is used.
-    n_units, n_incomplete, n_always
-        Units in the data, and those left out for missing periods or an early start.
+    n_units, n_incomplete, n_left, n_always
+        Units in the data, those that lack a period, those left out for it, and those left out for an early start.
     last_as_comparison
         Start of the last cohort where it stands in for never-treated units.
     """
@@ -40,6 +40,7 @@ class Scope:
     last_period: int
     n_units: int
     n_incomplete: int
+    n_left: int
     n_always: int
     last_as_comparison: int | None
 
@@ -49,8 +50,8 @@ class Scope:
         return self.start[self.kept] <= self.last_period
 
 
-def scope_of(start: IntArray, periods: IntArray, complete: Mask, study: Study, options: Options) -> Scope:
-    """Choose units and periods.
+def scope_of(start: IntArray, periods: IntArray, there: Mask, study: Study, options: Options) -> Scope:
+    """Choose units and periods; ``there`` says which units were observed when, shape (n, T).
 
     Units already treated in the first period (plus anticipation) are left out. Where every unit becomes treated, and
     the comparison is with the not yet treated, the last cohort is the comparison group and the periods from its start
@@ -62,9 +63,12 @@ def scope_of(start: IntArray, periods: IntArray, complete: Mask, study: Study, o
         Nothing is left to compare.
     """
     where = study.place("first_treated" if options.first_treated else "treated")
+    whole = there.all(axis=1)
+    complete = there.sum(axis=1) >= min(2, periods.size) if options.keeps_incomplete else whole
     if not complete.any():
+        much = "at least two periods" if options.keeps_incomplete else f"all {periods.size} periods"
         raise MissingValuesError(
-            f"no unit has complete data in all {periods.size} periods",
+            f"no unit has complete data in {much}",
             expected="units observed in every period",
             todo="leave out periods or covariates that few units have, with data.keep", where=study.place("time"),
         )  # fmt: skip
@@ -90,6 +94,7 @@ def scope_of(start: IntArray, periods: IntArray, complete: Mask, study: Study, o
         inside,
         int(periods[inside][-1]),
         int(complete.size),
+        int((~whole).sum()),
         int((~complete).sum()),
         int(early.sum()),
         last,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.estimators import cohorts_of
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.errors import DisclosureError
 from evaltoolkit.reduction import Panel
 from evaltoolkit.results import SmallCells
@@ -85,8 +85,9 @@ def _relative(panel: Panel, study: Study, cells: SmallCells) -> bool:
     if panel.counts is None:
         return True
     on = panel.periods[None, :] >= panel.start[:, None]
-    total = int(np.ceil(panel.counts[on].sum()))
-    others = [int(on.sum()) - total] if study.outcome.kind == "binary" else []
+    total = int(np.ceil(np.nansum(panel.counts[on])))
+    seen = int(np.isfinite(panel.counts[on]).sum())
+    others = [seen - total] if study.outcome.kind == "binary" else []
     return not any(cells.hides(n) for n in (total, *others))
 
 
@@ -96,9 +97,11 @@ def _small(panel: Panel, study: Study, cells: SmallCells, groups: list[NDArray[n
 
 def totals(panel: Panel, study: Study, group: NDArray[np.bool_]) -> list[int]:
     """Return every count of people that the means of a group rest on."""
-    found = [int(group.sum())] if study.counts_people else []
+    seen = np.isfinite(panel.outcome[group]).sum(axis=0)
+    found = [int(group.sum()), *seen.tolist()] if study.counts_people else []
     if panel.counts is not None:
-        found += np.ceil(panel.counts[group].sum(axis=0)).astype(int).tolist()
+        sums = np.nansum(panel.counts[group], axis=0)
+        found += np.ceil(sums).astype(int).tolist()
         if study.outcome.kind == "binary":
-            found += (int(group.sum()) - panel.counts[group].sum(axis=0)).astype(int).tolist()
+            found += (seen - sums).astype(int).tolist()
     return found

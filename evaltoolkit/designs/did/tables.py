@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from evaltoolkit.designs.did.display import display, measure, noun, times
-from evaltoolkit.designs.did.estimators import cohorts_of
 from evaltoolkit.designs.did.figures import event_rows
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.rows import behind
 from evaltoolkit.results import Cell, Column, Estimate, TableData, interval
 

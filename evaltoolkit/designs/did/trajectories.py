@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.display import display
-from evaltoolkit.designs.did.estimators import cohorts_of
 from evaltoolkit.designs.did.fitted import Fitted
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.showing import totals
 from evaltoolkit.results import Cell, Column, FigureData, number
 
@@ -24,11 +24,12 @@ def trajectories(fitted: Fitted) -> FigureData:
     calendar = fitted.data.calendar
     rows: list[tuple[Cell, ...]] = []
     for name, role, group in lines:
-        means = factor * fitted.panel.outcome[group].mean(axis=0)
+        means = factor * _means(fitted, group)
         basis = _basis(fitted, group)
         rows += [
             (int(t), calendar.label(int(t)), name, role, float(means[i]), basis)
             for i, t in enumerate(fitted.panel.periods)
+            if np.isfinite(means[i])
         ]
     outcome = fitted.study.outcome.name
     each = "" if fitted.unit == "people" else f" Each {fitted.one_unit} counts the same."
@@ -46,6 +47,16 @@ def trajectories(fitted: Fitted) -> FigureData:
         marks={"starts": _starts(fitted), "y_label": outcome + (f", {unit}" if unit else "")},
         note=f"Means without adjustment.{each}" + _why(fitted),
     )  # fmt: skip
+
+
+def _means(fitted: Fitted, group: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean of those observed in each period, by weight, shape (T,); missing where nobody was."""
+    y, w = fitted.panel.outcome[group], fitted.panel.weights
+    weight = np.isfinite(y) * (1.0 if w is None else w[group][:, None])
+    total = weight.sum(axis=0)
+    found: NDArray[np.float64] = (np.where(weight > 0, y, 0.0) * weight).sum(axis=0) / np.where(total > 0, total, 1.0)
+    found[total == 0] = np.nan
+    return found
 
 
 def _why(fitted: Fitted) -> str:
@@ -101,6 +112,7 @@ def _alt(fitted: Fitted, lines: list[Line]) -> str:
     factor, unit = display(fitted)
     said = []
     for name, _, group in lines:
-        means = factor * fitted.panel.outcome[group].mean(axis=0)
+        means = factor * _means(fitted, group)
+        means = means[np.isfinite(means)]
         said.append(f"{name}: {number(float(means[0]))} to {number(float(means[-1]))}")
     return f"Lines of group means{', ' + unit if unit else ''}, from {first} to {last}. {'; '.join(said)}."

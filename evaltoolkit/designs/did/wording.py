@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from evaltoolkit.designs.did.accounts import assumptions, limits, methods, references
 from evaltoolkit.designs.did.display import amount, compared_with, digits, display, span, times, what
-from evaltoolkit.designs.did.estimators import Measured, cohorts_of
+from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, percent
+from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.rows import NAMES
 from evaltoolkit.results import (
     Diagnostic,

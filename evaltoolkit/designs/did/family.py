@@ -1,0 +1,99 @@
+"""Estimates that belong together, with what their covariance is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """m estimates that belong together.
+
+    Attributes
+    ----------
+    labels
+        What each stands for: event times, cohorts, periods; shape (m,).
+    values
+        Shape (m,).
+    spread
+        Shape (C, m): the covariance is ``spread.T @ spread``. Missing where no standard error exists.
+    df
+        Degrees of freedom of the t reference, shape (m,); infinite for normal.
+    known
+        Intervals found in another way (by randomization, by a bootstrap), one for each; None where they follow from
+        ``spread`` and ``df``.
+    """
+
+    labels: IntArray
+    values: FloatArray
+    spread: FloatArray
+    df: FloatArray
+    known: tuple[Measured, ...] | None = None
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance matrix, shape (m, m)."""
+        found: FloatArray = self.spread.T @ self.spread
+        return found
+
+    @property
+    def std_error(self) -> FloatArray:
+        """Standard errors, shape (m,)."""
+        found: FloatArray = np.sqrt((self.spread**2).sum(axis=0))
+        return found
+
+    def one(self, i: int, level: float) -> Measured:
+        """Return one estimate with its interval."""
+        if self.known is not None:
+            return self.known[i]
+        return measured(float(self.values[i]), float(np.linalg.norm(self.spread[:, i])), float(self.df[i]), level)
+
+    def rescaled(self, std_error: FloatArray, df: FloatArray) -> Family:
+        """Return the family with other standard errors and degrees of freedom, and the correlations it has."""
+        mine = self.std_error
+        with np.errstate(invalid="ignore", divide="ignore"):
+            factor = np.where(mine > 0, std_error / mine, 0.0)
+        return dataclasses.replace(self, spread=self.spread * factor, df=df)
+
+    def without_errors(self) -> Family:
+        """Return the estimates alone."""
+        return dataclasses.replace(self, spread=np.full_like(self.spread, np.nan), known=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An estimate with its interval; what does not exist is None. ``df`` is None for a normal reference."""
+
+    estimate: float
+    std_error: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    df: float | None
+
+
+def measured(estimate: float, std_error: float, df: float, level: float) -> Measured:
+    """Return an estimate with its interval; without a positive standard error or a degree of freedom, without one."""
+    if not np.isfinite(std_error) or std_error <= 0 or df < 1:
+        return Measured(estimate, None, None, None, None, None)
+    # scipy.special and not scipy.stats, which takes half a second to import
+    known = np.isfinite(df)
+    tail, z = (1 - level) / 2, -abs(estimate) / std_error
+    reach = -float(special.stdtrit(df, tail) if known else special.ndtri(tail)) * std_error
+    p = 2 * float(special.stdtr(df, z) if known else special.ndtr(z))
+    return Measured(estimate, std_error, estimate - reach, estimate + reach, p, df if np.isfinite(df) else None)
+
+
+def bounded(estimate: float, low: float, high: float, p_value: float) -> Measured:
+    """Return an estimate with an interval that comes without a standard error; ends that are infinite are none."""
+    fine = np.isfinite(low) and np.isfinite(high)
+    p = p_value if np.isfinite(p_value) else None
+    return Measured(estimate, None, float(low) if fine else None, float(high) if fine else None, p, None)

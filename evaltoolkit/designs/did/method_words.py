@@ -1,0 +1,106 @@
+"""What is said of the way uncertainty is measured."""
+
+from __future__ import annotations
+
+from evaltoolkit.designs.did.inference import FEW, MANY, Choice
+from evaltoolkit.kernels.few_treated import DOUBT, UNEQUAL
+from evaltoolkit.results import SmallCells, number
+
+
+def words(choice: Choice, *, regression: bool, small: SmallCells | None = None) -> str:
+    """Return the method and the reason for it in a few sentences.
+
+    ``small`` is the small-cell rule where clusters are people, so that their numbers fall under it.
+    """
+    if choice.none_possible:
+        return _no_interval(choice)
+    said = {
+        "analytic": _ANALYTIC_REGRESSION if regression else _ANALYTIC,
+        "jackknife": _JACKKNIFE,
+        "welch": _WELCH,
+        "scaled": _SCALED,
+        "randomization": _RANDOMIZATION.format(n=f"{choice.reassigned:,}"),
+        "conley-taber": _CONLEY_TABER,
+        "ferman-pinto": _CONLEY_TABER + _FERMAN_PINTO,
+    }[choice.way]
+    return f"{said} {_why(choice, small)}"
+
+
+_ANALYTIC = (
+    "Standard errors are analytic, from influence functions summed within clusters, without a small-sample factor (the "
+    "convention of R did). Intervals use the normal distribution."
+)
+_ANALYTIC_REGRESSION = (
+    "Standard errors are clustered (CR1) with the factor G/(G−1) · (N−1)/(N−K), where K does not count unit effects "
+    "that lie within clusters (the convention of R fixest). Intervals use the t distribution with G−1 degrees of "
+    "freedom."
+)
+_JACKKNIFE = (
+    "Standard errors are by the jackknife: every cluster is left out in turn and everything is estimated again. "
+    "Intervals use the t distribution with the smaller of treated and comparison clusters less one as degrees of "
+    "freedom."
+)
+_WELCH = (
+    "Standard errors come from the spread of clusters within each cohort and within the comparison group, which need "
+    "not vary alike (CR2). Intervals use the t distribution with the degrees of freedom of Welch and Satterthwaite."
+)
+_SCALED = (
+    "Standard errors come from the spread of the clusters that never start, scaled by how much more the treated ones "
+    "varied where the program played no part. Intervals use the t distribution with the degrees of freedom of the two."
+)
+_RANDOMIZATION = (
+    "Intervals are by randomization inference: they hold every constant effect that would not be unusual had the same "
+    "starts fallen on other clusters ({n} ways to deal them out, the one observed included). There is no standard "
+    "error."
+)
+_CONLEY_TABER = (
+    "Intervals are those of Conley and Taber: how far the estimate would lie from zero with clusters that never start "
+    "in the place of the treated ones. There is no standard error."
+)
+_FERMAN_PINTO = " Clusters count with the variance that goes with their size (Ferman and Pinto)."
+
+
+def _no_interval(choice: Choice) -> str:
+    who = "treated" if choice.n_treated < 2 else "comparison"
+    few = min(choice.n_treated, choice.n_comparison)
+    counted = f"There is a single {who} cluster" if few < 2 else f"There are only {choice.n_clusters} clusters"
+    said = (
+        f"{counted}, so no standard error from these data can be trusted, and none is given. The estimate says by how "
+        "much the treated moved apart from the others, not how far they would have moved by chance."
+    )
+    if choice.reassigned:
+        said += (
+            f" The p-value is by randomization: the starts could be dealt out in {choice.reassigned:,} ways, which is "
+            "too few for an interval."
+        )
+    return said
+
+
+def _why(choice: Choice, small: SmallCells | None) -> str:
+    if choice.why == "asked":
+        said = "This was asked for."
+        if choice.way == "analytic" and choice.few:
+            said += f" With fewer than {MANY} clusters in a cohort or to compare with such errors tend to be too small."
+        return said
+    cohort, compared = (
+        f"{n:,}" if small is None else small.people(n) for n in (choice.smallest_cohort, choice.n_comparison)
+    )
+    counted = f"the smallest cohort has {cohort} clusters and the comparison group {compared}"
+    reasons = {
+        "many": f"each group has at least {MANY}",
+        "enough": f"analytic errors need {MANY} clusters in each group to be right",
+        "estimator": f"analytic errors need {MANY} clusters in each group to be right",
+        "few": f"with fewer than {FEW} clusters the spread within a group says too little, and the check finds treated "
+        "clusters no more variable than the others",
+        "few-unchecked": f"with fewer than {FEW} clusters the spread within a group says too little; whether treated "
+        "clusters vary like the others could not be checked",
+        "unequal-sizes": f"with fewer than {FEW} clusters the spread within a group says too little, and the largest "
+        f"cluster has more than {number(UNEQUAL, 0)} times the units of the smallest",
+        "more-variable": f"with fewer than {FEW} clusters the spread within a group says too little, and treated "
+        f"clusters were more variable than the others (p below {number(DOUBT, 2)})",
+        "cannot-permute": "units of the same cluster start in different periods, so starts cannot be dealt out anew",
+        "too-few-assignments": "there are too few ways to deal the starts out anew",
+        "one-treated": "a single cluster is treated",
+        "not-possible": "other methods for few clusters do not fit these data",
+    }
+    return f"It was chosen because {reasons[choice.why]}: {counted}."
