@@ -19,7 +19,7 @@ Cell = tuple[int, int, int]
 
 TRIM = 0.995
 """Comparison units with a score at or above this get weight zero, as in DRDID."""
-_PILOT = 40_000
+PILOT = 40_000
 _ITERATIONS = 40
 
 
@@ -281,21 +281,21 @@ def _score(
     sample = [(rows.X[:, s], rows.size[s], float(s == mine)) for s in (mine, *parts)]
     beta = np.zeros(rows.X.shape[0]) if guess is None else guess
     n = sum(X.shape[1] for X, _, _ in sample)
-    if guess is None and n > 4 * _PILOT:
-        step = n // _PILOT
-        pilot = _newton([(X[:, ::step], w[::step], d) for X, w, d in sample], beta)
+    if guess is None and n > 4 * PILOT:
+        step = n // PILOT
+        pilot = newton([(X[:, ::step], w[::step], d) for X, w, d in sample], beta)
         beta = beta if pilot is None else pilot[0]
-    found = _newton(sample, beta)
+    found = newton(sample, beta)
     if found is None and guess is not None:
-        found = _newton(sample, np.zeros_like(beta))
+        found = newton(sample, np.zeros_like(beta))
     if found is None:
         kept = np.concatenate([rows.order[s] for s in (mine, *parts)])
         treated = np.concatenate([np.full(w.size, d == 1) for _, w, d in sample])
-        raise CellError("separation", g, _blamed(rows.raw[kept], treated))
+        raise CellError("separation", g, blamed(rows.raw[kept], treated))
     return found
 
 
-def _newton(
+def newton(
     sample: list[tuple[FloatArray, FloatArray, float]], beta: FloatArray
 ) -> tuple[FloatArray, FloatArray] | None:
     """Return coefficients and information of a logit; None where they do not exist."""
@@ -328,7 +328,7 @@ def _newton(
     return None
 
 
-def _blamed(X: FloatArray, treated: NDArray[np.bool_]) -> int:
+def blamed(X: FloatArray, treated: NDArray[np.bool_]) -> int:
     """Return the column that tells the cohort apart by itself, or 0 where only a combination does."""
     for j in range(1, X.shape[1]):
         mine, theirs = X[treated, j], X[~treated, j]

@@ -82,7 +82,7 @@ def joint(
     for m in found:
         att[m.cells] = m.att
     pieces = _pieces(rows, found, every, rule, (periods, columns, levels))
-    table = _factor(_products(pieces, columns.width)) if codes is None else _summed(rows, pieces, columns.width, codes)
+    table = factor(_products(pieces, columns.width)) if codes is None else _summed(rows, pieces, columns.width, codes)
     k = len(every)
     weight = np.array([rows.size[rows.rows(int(j))].sum() for j in np.searchsorted(rows.starts, cohorts)])
     sizes = Sizes(columns.cohorts, weight, table[:, 2 * k :])
@@ -188,7 +188,7 @@ def _products(pieces: Iterator[Piece], width: int) -> FloatArray:
     return found
 
 
-def _factor(products: FloatArray) -> FloatArray:
+def factor(products: FloatArray) -> FloatArray:
     """Return F with ``F.T @ F`` equal to the matrix, which is positive semi-definite."""
     scale = np.sqrt(np.clip(np.diag(products), 0.0, None))
     inside = scale > 0
