@@ -45,8 +45,8 @@ def did(
     frame: pd.DataFrame,
     *,
     outcome: str | Outcome,
-    unit: str,
     time: str,
+    unit: str | None = None,
     first_treated: str | None = None,
     treated: str | None = None,
     covariates: Sequence[str] = (),
@@ -58,6 +58,7 @@ def did(
     headline: str = "group",
     cluster: str | None = None,
     weights: str | None = None,
+    sampling: str = "panel",
     incomplete: str = "keep",
     balance_event_times: int | None = None,
     event_window: tuple[int, int] | None = None,
@@ -97,6 +98,9 @@ def did(
         How effects are averaged: ``group``, ``simple``, ``dynamic`` or ``calendar``.
     cluster, weights
         Columns: clusters above the unit, and sampling weights, one for each unit.
+    sampling
+        ``panel``, the same units in each period; or ``cross-sections``, other people in each period, with ``unit`` left
+        out or, where units come and go, the unit.
     incomplete
         Units that lack some period: ``keep`` them for the periods they have, or ``drop`` them.
     balance_event_times, event_window
@@ -139,7 +143,7 @@ def did(
         "unit": unit, "time": time, "first_treated": first_treated, "treated": treated,
         "covariates": list(covariates), "comparison": comparison, "estimator": estimator, "adjust": adjust,
         "anticipation": anticipation, "base_period": base_period, "headline": headline, "cluster": cluster,
-        "weights": weights, "incomplete": incomplete, "balance_event_times": balance_event_times,
+        "weights": weights, "sampling": sampling, "incomplete": incomplete, "balance_event_times": balance_event_times,
         "event_window": event_window,
     }  # fmt: skip
     shared = {

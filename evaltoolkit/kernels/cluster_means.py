@@ -188,4 +188,5 @@ def moments(means: Means, mine: Mask) -> tuple[FloatArray, FloatArray]:
 
 def quadratic(c: FloatArray, S: FloatArray) -> FloatArray:
     """Return ``c[r] @ S @ c[r]`` for every row, shape (r,); rounding below zero is zero."""
-    return np.maximum(np.einsum("rt,tu,ru->r", c, S, c, optimize=True), 0.0)
+    found: FloatArray = np.maximum(np.einsum("rt,tu,ru->r", c, S, c, optimize=True), 0.0)
+    return found

@@ -266,3 +266,19 @@ def test_event_times_balanced_or_in_a_window(mpdta: pd.DataFrame, entry: str, se
     for row in golden["by"]:
         same(rows[None, None, row["e"]], row["att"], row["se"])
     same(overall(result, "dynamic"), golden["overall_att"], golden["overall_se"])
+
+
+SECTIONS = ["rc.dr", "rc.reg", "rc.ipw", "rc.dr.notyet", "unbalanced"]
+
+
+@pytest.mark.parametrize("key", SECTIONS)
+def test_repeated_cross_sections_and_units_that_come_and_go(mpdta: pd.DataFrame, key: str) -> None:
+    golden = LARGE[f"cs.mpdta.{key}"]
+    spec = golden["spec"]
+    gone = (mpdta["countyreal"] * 7 + mpdta["year"] * 13) % 11 == 0
+    result = did(
+        mpdta[~gone] if key == "unbalanced" else mpdta, unit="countyreal" if key == "unbalanced" else None,
+        sampling="cross-sections", adjust=ADJUST[spec["est_method"]], comparison=COMPARISON[spec["control_group"]],
+        base_period=spec["base_period"], covariates=["lpop"],
+    )  # fmt: skip
+    check_large(result, golden["values"])

@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.designs.did.cell_estimators import CellEstimator, Estimated
 from evaltoolkit.designs.did.cell_study import CellStudy, Deleted, Law
 from evaltoolkit.designs.did.groups import cohorts_of, comparison_clusters
 from evaltoolkit.designs.did.options import EventTimes
 from evaltoolkit.errors import CollinearityError, EvaluationError, NoComparisonError, SeparationError
-from evaltoolkit.kernels.group_time import CellError, Rule, Study, group_time_study
-from evaltoolkit.kernels.jackknife import delete_one_group_time, deleted_means
+from evaltoolkit.kernels.group_time import CellError
+from evaltoolkit.kernels.jackknife import deleted_means
 from evaltoolkit.reduction import Panel
 
-Mask = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 
-def cell_study(panel: Panel, rule: Rule, shown: EventTimes, *, jackknife: bool, law: Law | None = None) -> CellStudy:
+def cell_study(
+    panel: Panel, estimator: CellEstimator, shown: EventTimes, *, jackknife: bool, law: Law | None = None
+) -> CellStudy:
     """Estimate group-time effects of a panel.
 
     Raises
@@ -24,25 +27,21 @@ def cell_study(panel: Panel, rule: Rule, shown: EventTimes, *, jackknife: bool, 
     CellError
         A cell cannot be estimated.
     """
-    found = group_time_study(
-        panel.outcome, panel.start, panel.periods, panel.design, rule, panel.clusters, panel.weights
-    )
+    estimated = estimator.estimated(panel)
+    found = estimated.study
     return CellStudy(
         found=found,
         shown_by_event_time=shown.among(found.cells.cohort, found.cells.period, panel.periods),
-        weights=None,
-        df=np.inf,
-        deleted=_deleted(panel, rule, found) if jackknife else None,
+        weights=estimated.weights,
+        df=estimated.df,
+        deleted=_deleted(panel, estimator.deleted(panel), estimated) if jackknife else None,
         law=law,
         n_comparison_clusters=comparison_clusters(panel),
     )
 
 
-def _deleted(panel: Panel, rule: Rule, found: Study) -> Deleted:
-    cells = found.cells
-    every = delete_one_group_time(
-        panel.outcome, panel.start, panel.periods, panel.design, rule, panel.clusters, panel.weights
-    )
+def _deleted(panel: Panel, every: FloatArray, of: Estimated) -> Deleted:
+    cells, weights = of.study.cells, of.weights
     means, left, starts = deleted_means(panel.outcome, panel.start, panel.clusters, panel.weights)
     mine = np.searchsorted(starts, cells.cohort)
     levels = means[:, mine, np.searchsorted(panel.periods, cells.period)]
@@ -50,7 +49,10 @@ def _deleted(panel: Panel, rule: Rule, found: Study) -> Deleted:
     present = np.zeros((panel.n_clusters, cohorts.size), dtype=np.bool_)
     for j, g in enumerate(cohorts):
         present[panel.clusters[panel.start == g], j] = True
-    return Deleted(every, levels, left[:, np.searchsorted(starts, found.sizes.cohorts)], present)
+    counts = left[:, np.searchsorted(starts, of.study.sizes.cohorts)]
+    if weights is not None:
+        counts = weights * left[:, mine] / np.where(left[:, mine].max(axis=0) > 0, left[:, mine].max(axis=0), 1.0)
+    return Deleted(every, levels, counts, present)
 
 
 def explained(error: CellError, label: str, names: tuple[str, ...], places: tuple[str, ...]) -> EvaluationError:

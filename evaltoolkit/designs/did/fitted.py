@@ -12,6 +12,7 @@ from scipy import special
 
 from evaltoolkit.contract import small_cells
 from evaltoolkit.designs.did import regression as _regression
+from evaltoolkit.designs.did.cell_estimators import CellEstimator, GroupTimes, Sections, cell_estimator
 from evaltoolkit.designs.did.cell_study import CellStudy
 from evaltoolkit.designs.did.estimators import cell_study, explained
 from evaltoolkit.designs.did.family import Family, Measured
@@ -148,10 +149,11 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     show = showing(panel, study, small)
     places = tuple(study.place("covariates", i) for i in data.covariate_owner)
     cells = found = None
-    if options.estimator == "callaway-santanna":
+    estimator = cell_estimator(options)
+    if estimator is not None:
         try:
-            choice, law = choose(panel, options.rule, study)
-            cells = cell_study(panel, options.rule, options.shown, jackknife=choice.way == "jackknife", law=law)
+            choice, law = choose(panel, options.rule if options.permutable else None, study)
+            cells = cell_study(panel, estimator, options.shown, jackknife=choice.way == "jackknife", law=law)
         except CellError as error:
             raise explained(error, data.calendar.label(error.cohort), data.covariate_names, places) from None
         overall, events = cells.overall(options.headline), cells.family("dynamic")
@@ -254,14 +256,18 @@ def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant
     found = []
     for label, sample, rule in todo:
         try:
-            own, law = choose(sample, rule, study)
-            cells = cell_study(sample, rule, options.shown, jackknife=own.way == "jackknife", law=law)
+            own, law = choose(sample, rule if options.permutable else None, study)
+            cells = cell_study(sample, _varied(options, rule), options.shown, jackknife=own.way == "jackknife", law=law)
         except (CellError, OptionError):
             found.append(Variant(label, None))
             continue
         family = shown(own, cells.overall(options.headline))
         found.append(Variant(label, family.one(0, study.inference.level)))
     return tuple(found)
+
+
+def _varied(options: Options, rule: Rule) -> CellEstimator:
+    return Sections(rule) if options.sampling == "cross-sections" else GroupTimes(rule)
 
 
 def percent(fitted: Fitted) -> Measured | None:

@@ -43,7 +43,9 @@ class EventTimes:
 class Options(Section):
     """The keys of a difference-in-differences study."""
 
-    unit: str = Field(description="Column of sites (counties, states, schools)", json_schema_extra={"column": "unit"})
+    unit: str | None = Field(
+        None, description="Column of sites (counties, states, schools)", json_schema_extra={"column": "unit"}
+    )
     time: str = Field(description="Column of periods", json_schema_extra={"column": "time"})
     first_treated: str | None = Field(
         None,
@@ -85,6 +87,9 @@ class Options(Section):
         description="Column of sampling weights, one for each site",
         json_schema_extra={"column": "weights"},
     )
+    sampling: Literal["panel", "cross-sections"] = Field(
+        "panel", description="The same sites in each period, or other people in each period (repeated cross-sections)"
+    )
     incomplete: Literal["keep", "drop"] = Field(
         "keep", description="Sites that lack some period: kept for the periods they have, or left out"
     )
@@ -98,6 +103,12 @@ class Options(Section):
         if (self.first_treated is None) == (self.treated is None):
             msg = "give either first_treated or treated"
             raise ValueError(msg)
+        if self.unit is None and self.sampling == "panel":
+            msg = "unit is needed; only sampling = 'cross-sections' goes without"
+            raise ValueError(msg)
+        if self.sampling == "cross-sections" and (self.first_treated is None or self.incomplete != "keep"):
+            msg = "with sampling = 'cross-sections' give first_treated, and leave incomplete out"
+            raise ValueError(msg)
         if self.event_window is not None and not self.event_window[0] <= 0 <= self.event_window[1]:
             msg = "event_window must be [first, last] with first <= 0 <= last"
             raise ValueError(msg)
@@ -105,7 +116,7 @@ class Options(Section):
             return self
         fixed: dict[str, str | int | None] = {
             "adjust": "doubly-robust", "anticipation": 0, "base_period": "varying", "headline": "group",
-            "weights": None, "balance_event_times": None, "event_window": None,
+            "weights": None, "balance_event_times": None, "event_window": None, "sampling": "panel",
         }  # fmt: skip
         if self.estimator == "twfe":
             fixed["comparison"] = "not-yet-treated"
@@ -119,6 +130,11 @@ class Options(Section):
     def keeps_incomplete(self) -> bool:
         """Whether units that lack some period are used for the periods they have."""
         return self.incomplete == "keep" and self.estimator == "callaway-santanna"
+
+    @property
+    def permutable(self) -> bool:
+        """Whether starts can be dealt out anew: cells come from changes of the same units."""
+        return self.estimator == "callaway-santanna" and self.sampling == "panel"
 
     @property
     def shown(self) -> EventTimes:
@@ -146,11 +162,12 @@ def parse(study: Study) -> Options:
     """
     options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
     known_inference(study, INFERENCE)
-    if study.inference.method in FOR_CELLS and options.estimator != "callaway-santanna":
+    if study.inference.method in FOR_CELLS and not options.permutable:
         raise OptionError(
-            f"inference '{study.inference.method}' with estimator = '{options.estimator}'",
-            expected="one of auto, analytic, jackknife for a regression",
-            todo="change the method, or use estimator = 'callaway-santanna'",
+            f"inference '{study.inference.method}' with estimator = '{options.estimator}' and sampling = "
+            f"'{options.sampling}'",
+            expected="one of auto, analytic, jackknife", todo="change the method, or use estimator = "
+            "'callaway-santanna' on a panel",
             where=study.place("inference", "method"),
         )  # fmt: skip
     taken = {

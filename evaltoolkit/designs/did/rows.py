@@ -62,13 +62,13 @@ def _row(
     fitted: Fitted, m: Measured, *, kind: EstimateKind, term: str, standing: Standing, estimator: str = "",
     people: int | None = None, **place: Any,
 ) -> Estimate:  # fmt: skip
-    n, T = fitted.panel.outcome.shape
+    n, observed = fitted.panel.outcome.shape[0], int(np.isfinite(fitted.panel.outcome).sum())
     outcome = fitted.study.outcome
     whole = people is None
     return Estimate(
         term=term, kind=kind, estimand="ATT", outcome=outcome.name, outcome_role=outcome.role, estimate=m.estimate,
         std_error=m.std_error, conf_low=m.low, conf_high=m.high, p_value=m.p_value, df=m.df,
-        n_obs=n * T if whole else None, n_units=n if whole else people,
+        n_obs=observed if whole else None, n_units=n if whole else people,
         n_clusters=fitted.choice.n_clusters if whole else None,
         estimator=estimator or NAMES[fitted.options.estimator],
         inference=inference_text(fitted.choice, m), standing=standing, **place,

@@ -101,6 +101,8 @@ def unit_words(study: Study, options: Options) -> tuple[str, str]:
     """Return what a unit is, one and many: the unit column's name where that is a word for it."""
     if study.data.rows == "people":
         return "person", "people"
+    if options.unit is None:
+        return "row", "rows"
     one = options.unit.casefold()
     return (one, NOUNS[one]) if one in NOUNS else ("site", "sites")
 
@@ -129,7 +131,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
 def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calendar, covariates: FloatArray) -> _Long:
     place = study.place
     step = parse_column(frame[options.time], calendar, where=place("time"), column=options.time)
-    unit, units = _codes(frame, options.unit, "unit", place("unit"))
+    unit, units = _units(frame, options.unit, place("unit"))
     twice = pd.DataFrame({"unit": unit, "step": step}).duplicated(keep=False).to_numpy()
     if twice.any():
         raise DuplicateRowsError(
@@ -143,6 +145,13 @@ def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calenda
     start = start_of_rows(frame, study, options, calendar, unit, step)
     weights = _weights(frame, options.weights, place("weights"), unit)
     return _Long(unit, step, start, outcome, counts, covariates, cluster, weights, units)
+
+
+def _units(frame: pd.DataFrame, column: str | None, where: str) -> tuple[IntArray, NDArray[np.object_]]:
+    if column is not None:
+        return _codes(frame, column, "unit", where)
+    rows = np.arange(len(frame))
+    return rows, rows.astype(object)
 
 
 def _codes(frame: pd.DataFrame, column: str, role: str, where: str) -> tuple[IntArray, NDArray[np.object_]]:

@@ -64,7 +64,8 @@ def scope_of(start: IntArray, periods: IntArray, there: Mask, study: Study, opti
     """
     where = study.place("first_treated" if options.first_treated else "treated")
     whole = there.all(axis=1)
-    complete = there.sum(axis=1) >= min(2, periods.size) if options.keeps_incomplete else whole
+    fewest = 1 if options.sampling == "cross-sections" else 2
+    complete = there.sum(axis=1) >= min(fewest, periods.size) if options.keeps_incomplete else whole
     if not complete.any():
         much = "at least two periods" if options.keeps_incomplete else f"all {periods.size} periods"
         raise MissingValuesError(
