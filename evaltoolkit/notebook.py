@@ -58,6 +58,10 @@ def did(
     headline: str = "group",
     cluster: str | None = None,
     weights: str | None = None,
+    eligible: str | None = None,
+    family: str = "linear",
+    period_effects: str | None = None,
+    weighting: str = "variance",
     sampling: str = "panel",
     incomplete: str = "keep",
     balance_event_times: int | None = None,
@@ -87,7 +91,8 @@ def did(
     comparison
         ``not-yet-treated`` or ``never-treated``.
     estimator
-        ``callaway-santanna``, ``twfe`` or ``two-by-two``.
+        ``callaway-santanna``, ``two-by-two``, ``twfe``, ``sun-abraham``, ``imputation``, ``two-stage``,
+        ``extended-twfe``, ``stacked``, ``lp-did``, ``switching``, ``triple-difference`` or ``synthetic-did``.
     adjust
         ``doubly-robust``, ``weighting`` or ``regression`` (Callaway-Sant'Anna with covariates).
     anticipation
@@ -98,6 +103,10 @@ def did(
         How effects are averaged: ``group``, ``simple``, ``dynamic`` or ``calendar``.
     cluster, weights
         Columns: clusters above the unit, and sampling weights, one for each unit.
+    eligible, family, period_effects, weighting
+        For one estimator or another: column of 0 and 1 of whom the program treats (``triple-difference``); ``linear``,
+        ``poisson`` or ``logit`` (``extended-twfe``, ``twfe``); column of groups with period effects of their own
+        (``twfe``); cohorts by ``variance`` or ``equal`` (``lp-did``).
     sampling
         ``panel``, the same units in each period; or ``cross-sections``, other people in each period, with ``unit`` left
         out or, where units come and go, the unit.
@@ -143,8 +152,9 @@ def did(
         "unit": unit, "time": time, "first_treated": first_treated, "treated": treated,
         "covariates": list(covariates), "comparison": comparison, "estimator": estimator, "adjust": adjust,
         "anticipation": anticipation, "base_period": base_period, "headline": headline, "cluster": cluster,
-        "weights": weights, "sampling": sampling, "incomplete": incomplete, "balance_event_times": balance_event_times,
-        "event_window": event_window,
+        "weights": weights, "eligible": eligible, "family": family, "period_effects": period_effects,
+        "weighting": weighting, "sampling": sampling, "incomplete": incomplete,
+        "balance_event_times": balance_event_times, "event_window": event_window,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,

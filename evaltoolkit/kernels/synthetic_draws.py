@@ -21,8 +21,8 @@ class Draws:
 
     Attributes
     ----------
-    att, by_cohort, by_event_time
-        As in ``SyntheticStudy``, shape (P,), (P, J) and (P, m); NaN where a draw has no such cohort.
+    att, by_cohort, by_event_time, gaps
+        As in ``SyntheticStudy``, shape (P,), (P, J), (P, m) and (P, J, T); NaN where a draw has no such cohort.
     factor
         What a sum of squared deviations from the mean is multiplied by to give a variance: 1 / P, but (P - 1) / P where
         each draw leaves out one unit.
@@ -33,6 +33,7 @@ class Draws:
     att: FloatArray
     by_cohort: FloatArray
     by_event_time: FloatArray
+    gaps: FloatArray
     factor: float
     exact: bool
 
@@ -159,7 +160,7 @@ def jackknife_draws(study: SyntheticStudy, outcome: FloatArray, start: IntArray,
         counts[at, j] -= 1
     gaps = apart - (apart * study.lambda_).sum(axis=2, keepdims=True)
     att, by_cohort, rows = averages(gaps, counts, study.cohorts, periods)
-    return Draws(att, by_cohort, rows, (units.size - 1) / units.size, exact=True)
+    return Draws(att, by_cohort, rows, gaps, (units.size - 1) / units.size, exact=True)
 
 
 def bootstrap_draws(
@@ -215,7 +216,9 @@ def bootstrap_draws(
 def _draws(study: SyntheticStudy, found: list[SyntheticStudy], factor: float, *, exact: bool) -> Draws:
     by_cohort = np.full((len(found), study.cohorts.size), np.nan)
     rows = np.full((len(found), study.event_time.size), np.nan)
+    gaps = np.full((len(found), *study.gaps.shape), np.nan)
     for i, one in enumerate(found):
+        gaps[i, np.searchsorted(study.cohorts, one.cohorts)] = one.gaps
         by_cohort[i, np.searchsorted(study.cohorts, one.cohorts)] = one.by_cohort
         rows[i, np.searchsorted(study.event_time, one.event_time)] = one.by_event_time
-    return Draws(np.array([one.att for one in found]), by_cohort, rows, factor, exact)
+    return Draws(np.array([one.att for one in found]), by_cohort, rows, gaps, factor, exact)

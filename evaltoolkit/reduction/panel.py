@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ class Panel:
         Sampling weights, above zero, shape (n,); None for ones.
     units
         Names of the units, for the researcher's products only, shape (n,).
+    exposure
+        Population or person-time behind each outcome, in the outcome's denominator, shape (n, T); None without one.
+        ``outcome * exposure`` is the count.
+    eligible
+        Whom the program treats once it has started where they are, shape (n,); None where all are.
+    groups
+        Codes of groups with period effects of their own, shape (n,); None where all share them.
+    treatment
+        Treatment in each period where it may go off again, shape (n, T); None where it stays.
     """
 
     outcome: FloatArray
@@ -44,6 +55,20 @@ class Panel:
     counts: FloatArray | None
     weights: FloatArray | None
     units: NDArray[Any]
+    exposure: FloatArray | None = None
+    eligible: Mask | None = None
+    groups: IntArray | None = None
+    treatment: FloatArray | None = None
+
+    def where(self, kept: Mask) -> Panel:
+        """Return some of the units, shape (n,); clusters are numbered anew."""
+        changed = {
+            f.name: value[kept]
+            for f in dataclasses.fields(self)
+            if f.name != "periods" and (value := getattr(self, f.name)) is not None
+        }
+        found = dataclasses.replace(self, **changed)
+        return dataclasses.replace(found, clusters=np.unique(found.clusters, return_inverse=True)[1].astype(np.int64))
 
     @property
     def design(self) -> FloatArray:

@@ -314,7 +314,7 @@ def test_forbidden_comparisons() -> None:
     everyone = run(sites(cohorts=(4, 10)), estimator="twfe")
     assert "effect_path" not in {f.kind for f in everyone.result.figures}  # event times cannot be told from periods
     assert check(everyone, "forbidden-comparisons").value < 0  # the last periods compare with sites already treated
-    assert everyone.sample.products["weights"].sum() == pytest.approx(1.0)
+    assert everyone.sample.products["weights"].weight.sum() == pytest.approx(1.0)
 
 
 def test_covariates_that_move_call_for_caution_in_a_regression() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.display import compared_with
+from evaltoolkit.designs.did.estimator_words import WORDS
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
 from evaltoolkit.designs.did.inference import MANY, Way
 from evaltoolkit.designs.did.method_words import words
-from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
+from evaltoolkit.results import Assumption, Diagnostic, Method, Reference, plural
 
 
 def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
@@ -41,74 +43,67 @@ def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumpt
 
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
-    found = [_cells(fitted), _average(fitted)] if fitted.cells is not None else [_regression(fitted)]
+    found = [_estimator(fitted)]
+    if fitted.cells is not None:
+        found.append(_average(fitted))
     inference = Method(
-        title="Standard errors", text=words(fitted.choice, regression=fitted.cells is None, small=fitted.cluster_rule)
+        title="Standard errors", text=words(fitted.choice, fitted.options.estimator, fitted.cluster_rule)
     )
     return (*found, inference, _band(fitted))
 
 
-def _cells(fitted: Fitted) -> Method:
-    options = fitted.options
-    way = {
-        "doubly-robust": "the doubly robust estimator (regression of the change, and weighting by the odds of the "
-        "score)",
-        "weighting": "weighting comparison units by the odds of the score (normalized)",
-        "regression": "regression of the change among comparison units",
-    }[options.adjust]
-    covariates = fitted.data.covariate_names
-    adjusted = (
-        f" Covariates ({', '.join(covariates)}) enter by {way}, with their value in the earlier period."
-        if covariates
-        else ""
-    )
-    early = f" (less {options.anticipation} for anticipation)" if options.anticipation else ""
-    base = (
-        "Periods before the start are compared with the period before them."
-        if options.base_period == "varying" else "All periods are compared with the last one before the start."
-    )  # fmt: skip
-    return Method(
-        title="Group-time effects",
-        text=f"For each cohort g and period t, the change since the last period before the start{early} is compared "
-        f"with the change in {options.comparison} units.{adjusted} {base}",
-        equation=Equation(
-            terms=(
-                Term(text="ATT(g,t) = E[Y", sub="t"), Term(text=" − Y", sub="b"), Term(text=" | G = g] − E[Y", sub="t"),
-                Term(text=" − Y", sub="b"), Term(text=" | C = 1]"),
-            ),
-            alt="The effect on cohort g in period t is the mean change from base period b to t in the cohort, less the "
-            "mean change in the comparison units.",
-        ),
-    )  # fmt: skip
+def _estimator(fitted: Fitted) -> Method:
+    options, own = fitted.options, WORDS[fitted.options.estimator]
+    names = ", ".join(fitted.data.covariate_names)
+    parts = [own.text]
+    if options.family != "linear":
+        parts.append(_FAMILY[options.family])
+    if options.sampling == "cross-sections":
+        parts.append("Others are observed in each period; means of cohorts are compared, not the same units.")
+    if names and "adjust" in ESTIMATORS[options.estimator].takes:
+        parts.append(
+            f"Covariates ({names}) enter by {_ADJUST[options.adjust]}, with their value in the earlier period."
+        )
+    elif names:
+        parts.append(f"Covariates: {names}.")
+    if options.period_effects is not None:
+        parts.append(f"Period effects are those of each group of '{options.period_effects}'.")
+    if "base_period" in ESTIMATORS[options.estimator].takes:
+        parts.append(_BASE[options.base_period])
+    if options.anticipation:
+        unit = plural(options.anticipation, fitted.data.calendar.noun)
+        parts.append(f"The last {unit} before the start may already show a change, and are no base.")
+    return Method(title=own.title, text=" ".join(parts), equation=own.equation)
+
+
+_FAMILY = {
+    "poisson": "Effects multiply the expected outcome (Poisson, pseudo maximum likelihood); they are turned into "
+    "differences on the scale of the outcome.",
+    "logit": "Effects add to the log odds of the outcome (logit); they are turned into differences on its scale.",
+}
+_ADJUST = {
+    "doubly-robust": "the doubly robust estimator (regression of the change, and weighting by the odds of the score)",
+    "weighting": "weighting comparison units by the odds of the score (normalized)",
+    "regression": "regression of the change among comparison units",
+}
+_BASE = {
+    "varying": "Periods before the start are compared with the period before them.",
+    "universal": "All periods are compared with the last one before the start.",
+}
 
 
 def _average(fitted: Fitted) -> Method:
     return Method(
         title="Averages",
-        text=f"The headline is the {AGGREGATIONS[fitted.options.headline]}. Standard errors account for estimating the "
-        "size of the cohorts. The other averages are in the table of effects.",
+        text=f"The headline is the {AGGREGATIONS[fitted.options.headline]}. {_sizes(fitted)} The other averages are "
+        f"in the table of effects.",
     )
 
 
-def _regression(fitted: Fitted) -> Method:
-    if fitted.options.estimator == "two-by-two":
-        terms: tuple[Term, ...] = (
-            Term(text="Y", sub="it"), Term(text=" = α + γG", sub="i"), Term(text=" + δP", sub="t"),
-            Term(text=" + τG", sub="i"), Term(text="P", sub="t"), Term(text=" + ε", sub="it"),
-        )  # fmt: skip
-        text = "Ordinary least squares of the outcome on group, time after the start, and their product (PanelOLS)."
-        alt = "The outcome equals alpha plus gamma times group plus delta times after plus tau times their product."
-    else:
-        terms = (
-            Term(text="Y", sub="it"), Term(text=" = α", sub="i"), Term(text=" + λ", sub="t"),
-            Term(text=" + τD", sub="it"), Term(text=" + ε", sub="it"),
-        )  # fmt: skip
-        text = "Least squares with an effect for each unit and each period (PanelOLS)."
-        alt = "The outcome equals a unit effect plus a period effect plus tau times treatment plus an error."
-    covariates = fitted.data.covariate_names
-    more = f" Covariates: {', '.join(covariates)}, as they stand in each period." if covariates else ""
-    path = " The event study has unit and period effects and an indicator for each time since the start."
-    return Method(title="Regression", text=text + more + path, equation=Equation(terms=terms, alt=alt))
+def _sizes(fitted: Fitted) -> str:
+    if fitted.cells is not None and fitted.cells.weights is not None:
+        return "Cohorts and periods weigh by their treated observations, which count as known."
+    return "Standard errors account for estimating the size of the cohorts."
 
 
 def _band(fitted: Fitted) -> Method:
@@ -143,22 +138,6 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
     return tuple(lines)
 
 
-_CS = Reference(
-    text="Callaway, B. and Sant'Anna, P. (2021). Difference-in-differences with multiple time periods. Journal of "
-    "Econometrics 225.", doi="10.1016/j.jeconom.2020.12.001",
-)  # fmt: skip
-_DR = Reference(
-    text="Sant'Anna, P. and Zhao, J. (2020). Doubly robust difference-in-differences estimators. Journal of "
-    "Econometrics 219.", doi="10.1016/j.jeconom.2020.06.003",
-)  # fmt: skip
-_BACON = Reference(
-    text="Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing. Journal of "
-    "Econometrics 225.", doi="10.1016/j.jeconom.2021.03.014",
-)  # fmt: skip
-_WEIGHTS = Reference(
-    text="de Chaisemartin, C. and D'Haultfœuille, X. (2020). Two-way fixed effects estimators with heterogeneous "
-    "treatment effects. American Economic Review 110.", doi="10.1257/aer.20181169",
-)  # fmt: skip
 _ROTH = Reference(
     text="Roth, J. (2022). Pretest with caution: event-study estimates after testing for parallel trends. American "
     "Economic Review: Insights 4.", doi="10.1257/aeri.20210236",
@@ -195,6 +174,5 @@ _BANDS = Reference(
 
 def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
-    found = [_CS, _DR] if fitted.cells is not None else [_BACON, _WEIGHTS, _CS]
-    found += [_ROTH, _BANDS]
+    found = [*WORDS[fitted.options.estimator].references, _ROTH, _BANDS]
     return (*found, *_BY_WAY.get(fitted.choice.way, ()))

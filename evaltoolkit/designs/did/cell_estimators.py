@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.family import Family
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.kernels.cross_section import CrossSections, cross_section_study
 from evaltoolkit.kernels.cross_section_jackknife import delete_one_cross_section
@@ -31,11 +31,14 @@ class Estimated:
         Known weights of the cells, shape (K,); None where cells weigh by cohort size, which is estimated.
     df
         Degrees of freedom of analytic errors; infinite for the normal.
+    before
+        Event times before the start, where they are estimated apart from the cells.
     """
 
     study: Study
     weights: FloatArray | None = None
     df: float = float("inf")
+    before: Family | None = None
 
 
 class CellEstimator(Protocol):
@@ -102,10 +105,3 @@ def sections(panel: Panel) -> CrossSections:
         units=unit if several else None,
         clusters=None if alone and (several or unit.size == there.shape[0]) else panel.clusters[unit],
     )
-
-
-def cell_estimator(options: Options, rule: Rule | None = None) -> CellEstimator | None:
-    """Return the estimator that was asked for, by another rule where one is given; None for a regression."""
-    if options.estimator != "callaway-santanna":
-        return None
-    return (Sections if options.sampling == "cross-sections" else GroupTimes)(rule or options.rule)

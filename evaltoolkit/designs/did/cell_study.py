@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.family import Family, Measured
+from evaltoolkit.designs.did.family import Family, Measured, joined
 from evaltoolkit.kernels.aggregate import Kind, Sizes, aggregate, membership, point, row_labels
 from evaltoolkit.kernels.group_time import GroupTime, Study
 
@@ -85,6 +85,9 @@ class CellStudy:
         How intervals are found, where neither scores nor the jackknife give them.
     n_comparison_clusters
         Clusters with a unit that is never treated in the periods used.
+    before
+        Event times before the start, where they are estimated apart from the cells: their covariance with the others
+        counts as zero.
     """
 
     found: Study
@@ -94,6 +97,7 @@ class CellStudy:
     deleted: Deleted | None
     law: Law | None
     n_comparison_clusters: int
+    before: Family | None = None
 
     @property
     def cells(self) -> GroupTime:
@@ -107,7 +111,8 @@ class CellStudy:
 
     def family(self, kind: Rows) -> Family:
         """Return the rows of an aggregation, or the cells themselves."""
-        return self._effects(kind)[0]
+        rows = self._effects(kind)[0]
+        return rows if kind != "dynamic" or self.before is None else joined(self.before, rows)
 
     def overall(self, kind: Kind) -> Family:
         """Return the overall value of an aggregation."""

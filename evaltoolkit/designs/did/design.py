@@ -12,10 +12,12 @@ from evaltoolkit.designs.did.diagnostics import checks, sensitivity
 from evaltoolkit.designs.did.figures import figures
 from evaltoolkit.designs.did.fitted import Fitted, fit
 from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.rows import estimates
 from evaltoolkit.designs.did.sample import PanelStudy
 from evaltoolkit.designs.did.tables import tables
 from evaltoolkit.designs.did.wording import estimand, statements
+from evaltoolkit.kernels.two_way import treated_cell_weights
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import Draft, Result
 from evaltoolkit.study import Study
@@ -71,9 +73,10 @@ def _products(fitted: Fitted) -> dict[str, Any]:
     if fitted.cells is not None:
         found |= {"group_time": fitted.cells.cells, "influence": fitted.cells.cells.scores}
         found["vcov"] = fitted.cells.family("cells").covariance
-    if fitted.regression is not None:
-        found |= {"weights": fitted.regression.weights, "vcov": fitted.regression.effect.covariance}
-        found["covariate_effects"] = fitted.regression.covariate_effects
+    if fitted.path is not None:
+        found |= {"vcov": fitted.path.effect.covariance, "covariate_effects": fitted.path.covariate_effects}
+    if fitted.options.estimator == "twfe" and fitted.options.family == "linear":
+        found["weights"] = treated_cell_weights(two_way(fitted.panel))
     return found
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import MANY
 from evaltoolkit.designs.did.method_words import words
+from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.placebo import placebo_sites
+from evaltoolkit.kernels.two_way import treated_cell_weights
 from evaltoolkit.results import Diagnostic, number, p_value, plural
 from evaltoolkit.results.types import VerdictWord
 
@@ -31,7 +30,7 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     placebo = placebo_sites(fitted)
     if placebo is not None:
         found.append(placebo)
-    if fitted.options.estimator != "callaway-santanna":
+    if fitted.options.estimator in {"twfe", "two-by-two"}:
         found += [_forbidden(fitted), *_moving_covariates(fitted)]
     return tuple(found)
 
@@ -96,7 +95,7 @@ def _few(n: int) -> VerdictWord:
 
 def _treated(fitted: Fitted) -> Diagnostic:
     choice = fitted.choice
-    rule = words(choice, regression=fitted.cells is None, small=fitted.cluster_rule)
+    rule = words(choice, fitted.options.estimator, fitted.cluster_rule)
     counted = f"{plural(choice.n_treated, 'cluster')} started the program. "
     hidden = fitted.cluster_rule is not None
     return Diagnostic(
@@ -177,13 +176,7 @@ def _forbidden(fitted: Fitted) -> Diagnostic:
             name="forbidden-comparisons", question=question, verdict="pass", reference=reference,
             text=f"There is a single start, so treated {fitted.unit} are compared only with those that never start.",
         )  # fmt: skip
-    assert fitted.regression is not None
-    weights = fitted.regression.weights
-    cohorts = cohorts_of(fitted.panel)
-    cells = [(fitted.panel.start == g)[:, None] & (fitted.panel.periods >= g)[None, :] for g in cohorts]
-    by_cell = [
-        weights[cell[:, 0] | cell.any(axis=1)][:, t].sum() for cell in cells for t in np.flatnonzero(cell.any(0))
-    ]
+    by_cell = treated_cell_weights(two_way(fitted.panel)).weight.tolist()
     negative = [w for w in by_cell if w < -1e-12]
     text = (
         "Starts are staggered, so two-way fixed effects also compare later starters with earlier ones that are already "

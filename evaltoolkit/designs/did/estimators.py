@@ -5,16 +5,69 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.cell_estimators import CellEstimator, Estimated
+from evaltoolkit.designs.did.catalogue import ESTIMATORS
+from evaltoolkit.designs.did.cell_estimators import CellEstimator, Estimated, GroupTimes, Sections
 from evaltoolkit.designs.did.cell_study import CellStudy, Deleted, Law
 from evaltoolkit.designs.did.groups import cohorts_of, comparison_clusters
-from evaltoolkit.designs.did.options import EventTimes
-from evaltoolkit.errors import CollinearityError, EvaluationError, NoComparisonError, SeparationError
-from evaltoolkit.kernels.group_time import CellError
+from evaltoolkit.designs.did.inference import Choice
+from evaltoolkit.designs.did.model_cells import Extended, Synthetic, TripleDifferences
+from evaltoolkit.designs.did.options import EventTimes, Options
+from evaltoolkit.designs.did.path_estimators import (
+    PathEstimator,
+    PoissonTwoWay,
+    Projections,
+    StackedCohorts,
+    Switchers,
+    TwoStages,
+    TwoWay,
+)
+from evaltoolkit.designs.did.two_by_two import TwoByTwo
+from evaltoolkit.designs.did.two_way_cells import Imputation, InteractionWeighted
+from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.kernels.jackknife import deleted_means
 from evaltoolkit.reduction import Panel
+from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
+PLACEBOS = 499
+"""Placebo choices that are drawn, where there are more than can be listed."""
+
+
+def cell_estimator(study: Study, options: Options, choice: Choice, rule: Rule | None = None) -> CellEstimator | None:
+    """Return the estimator that was asked for, by another rule where one is given; None for a regression."""
+    by = rule or options.rule
+    if options.estimator == "callaway-santanna":
+        return Sections(by) if options.sampling == "cross-sections" else GroupTimes(by)
+    if options.estimator == "triple-difference":
+        return TripleDifferences(by)
+    if options.estimator == "extended-twfe":
+        return Extended(options.family, by)
+    if options.estimator == "sun-abraham":
+        return InteractionWeighted()
+    if options.estimator == "imputation":
+        return Imputation()
+    if options.estimator == "synthetic-did":
+        draws = min(study.inference.draws, PLACEBOS)
+        return Synthetic(
+            options.anticipation, "placebo" if choice.way == "placebo" else "none", draws, study.inference.seed
+        )
+    assert not ESTIMATORS[options.estimator].cells
+    return None
+
+
+def path_estimator(options: Options) -> PathEstimator:
+    """Return the estimator of one effect and a path that was asked for."""
+    bounds = options.event_window
+    comparison = options.rule.comparison
+    by: dict[str, PathEstimator] = {
+        "two-by-two": TwoByTwo(),
+        "twfe": PoissonTwoWay(bounds) if options.family == "poisson" else TwoWay(bounds),
+        "two-stage": TwoStages(bounds),
+        "stacked": StackedCohorts(bounds, comparison, options.anticipation),
+        "lp-did": Projections(bounds, comparison, options.weighting),
+        "switching": Switchers(bounds),
+    }
+    return by[options.estimator]
 
 
 def cell_study(
@@ -37,6 +90,7 @@ def cell_study(
         deleted=_deleted(panel, estimator.deleted(panel), estimated) if jackknife else None,
         law=law,
         n_comparison_clusters=comparison_clusters(panel),
+        before=None if estimated.before is None else estimated.before.where(shown.inside(estimated.before.labels)),
     )
 
 
@@ -53,27 +107,3 @@ def _deleted(panel: Panel, every: FloatArray, of: Estimated) -> Deleted:
     if weights is not None:
         counts = weights * left[:, mine] / np.where(left[:, mine].max(axis=0) > 0, left[:, mine].max(axis=0), 1.0)
     return Deleted(every, levels, counts, present)
-
-
-def explained(error: CellError, label: str, names: tuple[str, ...], places: tuple[str, ...]) -> EvaluationError:
-    """Return the message for a cell that cannot be estimated; ``label`` is the cohort in words."""
-    named = f"the covariate '{names[error.column - 1]}'" if error.column else "the covariates together"
-    where = places[error.column - 1] if error.column else (places[0] if places else "")
-    if error.why == "empty":
-        return NoComparisonError(
-            f"no unit is left to compare the cohort of {label} with", expected="units that start later, or never",
-            todo="use comparison = 'not-yet-treated', lower anticipation, or add units without the program",
-        )  # fmt: skip
-    if error.why == "collinear":
-        return CollinearityError(
-            f"{named} is a combination of the other covariates among the units that the cohort of {label} is "
-            "compared with",
-            expected="covariates none of which follows from the others, and more comparison units than covariates",
-            todo="remove it from covariates", where=where,
-        )  # fmt: skip
-    verb = "tells" if error.column else "tell"
-    return SeparationError(
-        f"{named} {verb} the cohort of {label} and its comparison units apart perfectly",
-        expected="treated and comparison units at the same values of every covariate",
-        todo="remove the covariate, or use adjust = 'regression'", where=where,
-    )  # fmt: skip

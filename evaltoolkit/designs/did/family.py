@@ -63,9 +63,23 @@ class Family:
             factor = np.where(mine > 0, std_error / mine, 0.0)
         return dataclasses.replace(self, spread=self.spread * factor, df=df)
 
+    def where(self, kept: NDArray[np.bool_]) -> Family:
+        """Return some of the estimates."""
+        known = None if self.known is None else tuple(m for m, k in zip(self.known, kept, strict=True) if k)
+        return Family(self.labels[kept], self.values[kept], self.spread[:, kept], self.df[kept], known)
+
     def without_errors(self) -> Family:
         """Return the estimates alone."""
         return dataclasses.replace(self, spread=np.full_like(self.spread, np.nan), known=None)
+
+
+def joined(first: Family, second: Family) -> Family:
+    """Return two families as one, with no covariance between them."""
+    a, b = first.spread, second.spread
+    spread = np.block([[a, np.zeros((a.shape[0], b.shape[1]))], [np.zeros((b.shape[0], a.shape[1])), b]])
+    labels = np.concatenate([first.labels, second.labels])
+    values, df = np.concatenate([first.values, second.values]), np.concatenate([first.df, second.df])
+    return Family(labels, values, spread, df)
 
 
 @dataclass(frozen=True, slots=True)

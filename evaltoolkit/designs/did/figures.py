@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.display import display, measure, noun, span, times, what
 from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, banded, shown
 from evaltoolkit.designs.did.groups import cohorts_of
-from evaltoolkit.designs.did.rows import NAMES, behind
+from evaltoolkit.designs.did.rows import behind
 from evaltoolkit.designs.did.trajectories import trajectories
 from evaltoolkit.results import Cell, Column, FigureData, judge, level_text, number, plural
 
@@ -123,7 +124,7 @@ def others(fitted: Fitted) -> FigureData | None:
 
 def _how(fitted: Fitted) -> str:
     if fitted.cells is None:
-        return NAMES[fitted.options.estimator]
+        return ESTIMATORS[fitted.options.estimator].words
     adjusted = f", {fitted.options.adjust}" if fitted.data.covariate_names else ""
     return f"{fitted.options.comparison} comparison{adjusted}"
 

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from scipy import special
 
 from evaltoolkit.contract import small_cells
-from evaltoolkit.designs.did import regression as _regression
-from evaltoolkit.designs.did.cell_estimators import CellEstimator, GroupTimes, Sections, cell_estimator
+from evaltoolkit.designs.did.cell_estimators import CellEstimator, GroupTimes, Sections
 from evaltoolkit.designs.did.cell_study import CellStudy
-from evaltoolkit.designs.did.estimators import cell_study, explained
+from evaltoolkit.designs.did.estimators import cell_estimator, cell_study, path_estimator
+from evaltoolkit.designs.did.explaining import FAILURES, explained
 from evaltoolkit.designs.did.family import Family, Measured
 from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice, choose
 from evaltoolkit.designs.did.laws import Reassigned
 from evaltoolkit.designs.did.options import Options
-from evaltoolkit.designs.did.regression import Regression
+from evaltoolkit.designs.did.path_study import PathStudy, path_study
 from evaltoolkit.designs.did.sample import PanelStudy, unit_words
 from evaltoolkit.designs.did.showing import Showing, showing
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.bands import WaldTest, simultaneous_critical_value, wald
-from evaltoolkit.kernels.group_time import CellError, Rule
+from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.reduction import Panel
 from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
@@ -62,8 +62,8 @@ class Fitted:
         Log of the treated mean over its counterfactual; None where it does not exist or means little.
     events
         Effects by event time.
-    cells, regression
-        Group-time effects, or the regression: the one that the estimator uses, else None.
+    cells, path
+        Effects by cohort and period, or one effect and a path: what the estimator gives, else None.
     pretest
         Joint test of the periods before the start; None where there are none, or it cannot be computed.
     critical
@@ -84,7 +84,7 @@ class Fitted:
     log_ratio: Family | None
     events: Family
     cells: CellStudy | None
-    regression: Regression | None
+    path: PathStudy | None
     pretest: WaldTest | None
     critical: float
     reach: FloatArray | None
@@ -148,20 +148,18 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     small = small_cells(study)
     show = showing(panel, study, small)
     places = tuple(study.place("covariates", i) for i in data.covariate_owner)
-    cells = found = None
-    estimator = cell_estimator(options)
-    if estimator is not None:
-        try:
-            choice, law = choose(panel, options.rule if options.permutable else None, study)
+    cells = path = None
+    try:
+        choice, law = choose(panel, options.rule if options.permutable else None, study, _kind(options))
+        estimator = cell_estimator(study, options, choice)
+        if estimator is not None:
             cells = cell_study(panel, estimator, options.shown, jackknife=choice.way == "jackknife", law=law)
-        except CellError as error:
-            raise explained(error, data.calendar.label(error.cohort), data.covariate_names, places) from None
-        overall, events = cells.overall(options.headline), cells.family("dynamic")
-        log_ratio = cells.log_ratio(options.headline)
-    else:
-        choice, _ = choose(panel, None, study, last_compared=options.estimator == "twfe")
-        found = _regression.estimate(panel, options.estimator, choice.way, _df(choice), (data.covariate_names, places))
-        overall, events, log_ratio = found.effect, found.events, found.log_ratio
+        else:
+            path = path_study(panel, path_estimator(options), choice, study)
+    except FAILURES as error:
+        label = data.calendar.label(getattr(error, "cohort", 0))
+        raise explained(error, label, data.covariate_names, places) from None
+    overall, events, log_ratio = _headline(options, cells, path)
     overall, events = shown(choice, overall), shown(choice, events)
     log_ratio = None if log_ratio is None else shown(choice, log_ratio)
     critical = simultaneous_critical_value(
@@ -170,7 +168,7 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
         log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events,
-        cells=cells, regression=found,
+        cells=cells, path=path,
         pretest=_pretest(options, choice, cells, events), critical=critical, reach=_reach(cells, events),
         variants=_variants(study, options, data),
     )  # fmt: skip
@@ -186,6 +184,21 @@ def _df(choice: Choice) -> float:
     if choice.way == "jackknife":
         return float(min(choice.n_treated, choice.n_comparison) - 1)
     return float(choice.n_clusters - 1)
+
+
+def _kind(options: Options) -> Literal["", "last-compared", "synthetic"]:
+    if options.estimator == "twfe":
+        return "last-compared"
+    return "synthetic" if options.estimator == "synthetic-did" else ""
+
+
+def _headline(
+    options: Options, cells: CellStudy | None, path: PathStudy | None
+) -> tuple[Family, Family, Family | None]:
+    if cells is not None:
+        return cells.overall(options.headline), cells.family("dynamic"), cells.log_ratio(options.headline)
+    assert path is not None
+    return path.effect, path.events, path.log_ratio
 
 
 def shown(choice: Choice, family: Family) -> Family:
@@ -258,7 +271,7 @@ def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant
         try:
             own, law = choose(sample, rule if options.permutable else None, study)
             cells = cell_study(sample, _varied(options, rule), options.shown, jackknife=own.way == "jackknife", law=law)
-        except (CellError, OptionError):
+        except (*FAILURES, OptionError):
             found.append(Variant(label, None))
             continue
         family = shown(own, cells.overall(options.headline))

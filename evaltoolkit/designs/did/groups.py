@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.kernels.aggregate import Sizes
 from evaltoolkit.reduction import Panel
 
 IntArray = NDArray[np.int64]
@@ -28,3 +29,10 @@ def comparison_clusters(panel: Panel) -> int:
 def treated_clusters(panel: Panel) -> int:
     """Return the number of clusters with a unit that becomes treated."""
     return int(np.unique(panel.clusters[panel.start <= panel.periods[-1]]).size)
+
+
+def sizes_of(panel: Panel, rows: int) -> Sizes:
+    """Return units by cohort; nothing by cluster, as cells have known weights."""
+    cohorts = cohorts_of(panel)
+    counts = np.array([(panel.start == g).sum() for g in cohorts], dtype=np.float64)
+    return Sizes(cohorts, counts, np.zeros((rows, cohorts.size)))

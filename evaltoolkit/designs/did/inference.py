@@ -23,9 +23,10 @@ from evaltoolkit.study import Study
 __all__ = ["FEW", "MANY", "Choice", "Way", "choose"]
 
 Way = Literal[
-    "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "none"
+    "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "placebo", "cr2",
+    "cr3", "wild", "none",
 ]  # fmt: skip
-Why = Reason | Literal["asked", "estimator", "not-possible"]
+Why = Reason | Literal["asked", "estimator", "not-possible", "synthetic"]
 
 REASSIGNED: Final = 1999
 """Reassignments of starts that are drawn, where there are more than can be listed."""
@@ -82,7 +83,9 @@ class _Facts:
     possible: int
 
 
-def choose(panel: Panel, rule: Rule | None, study: Study, *, last_compared: bool = False) -> tuple[Choice, Law | None]:
+def choose(
+    panel: Panel, rule: Rule | None, study: Study, kind: Literal["", "last-compared", "synthetic"] = ""
+) -> tuple[Choice, Law | None]:
     """Choose the method, and build what it needs.
 
     Parameters
@@ -93,8 +96,9 @@ def choose(panel: Panel, rule: Rule | None, study: Study, *, last_compared: bool
         How cells are estimated; None for a regression, for which ``auto`` knows analytic errors and the jackknife.
     study
         What was asked for.
-    last_compared
-        With no never-treated units, whether the last cohort counts as the comparison group.
+    kind
+        ``last-compared``: with no never-treated units the last cohort counts as the comparison group; ``synthetic``:
+        placebos among never-treated units are the default.
 
     Raises
     ------
@@ -103,12 +107,12 @@ def choose(panel: Panel, rule: Rule | None, study: Study, *, last_compared: bool
     """
     by_cohort = clusters_by_cohort(panel)
     compared = comparison_clusters(panel)
-    if compared == 0 and last_compared:
+    if compared == 0 and kind == "last-compared":
         compared = by_cohort[-1]
     asked = study.inference.method
     counted = (min(by_cohort), treated_clusters(panel), compared, panel.n_clusters)
     if rule is None:
-        way, why = _for_regression(asked, min(counted[0], compared))
+        way, why = (_for_synthetic if kind == "synthetic" else _for_regression)(asked, counted)
         return Choice(way, asked, why, *counted), None
     facts = _facts(panel, rule)
     if asked == "auto":
@@ -125,10 +129,19 @@ def choose(panel: Panel, rule: Rule | None, study: Study, *, last_compared: bool
     return Choice(way, asked, why, *counted, reassigned=size), law
 
 
-def _for_regression(asked: str, fewest: int) -> tuple[Way, Why]:
+def _for_regression(asked: str, counted: tuple[int, int, int, int]) -> tuple[Way, Why]:
     if asked != "auto":
         return asked, "asked"  # type: ignore[return-value]
-    return ("analytic", "many") if fewest >= MANY else ("jackknife", "estimator")
+    return ("analytic", "many") if min(counted[0], counted[2]) >= MANY else ("jackknife", "estimator")
+
+
+def _for_synthetic(asked: str, counted: tuple[int, int, int, int]) -> tuple[Way, Why]:
+    if asked != "auto":
+        return asked, "asked"  # type: ignore[return-value]
+    _, treated, compared, _ = counted
+    if compared > treated:
+        return "placebo", "synthetic"
+    return ("jackknife", "synthetic") if counted[0] > 1 else ("none", "synthetic")
 
 
 def _facts(panel: Panel, rule: Rule) -> _Facts:

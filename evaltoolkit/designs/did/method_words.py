@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.did.catalogue import Name
+from evaltoolkit.designs.did.estimator_words import WORDS
 from evaltoolkit.designs.did.inference import FEW, MANY, Choice
 from evaltoolkit.kernels.few_treated import DOUBT, UNEQUAL
 from evaltoolkit.results import SmallCells, number
 
 
-def words(choice: Choice, *, regression: bool, small: SmallCells | None = None) -> str:
+def words(choice: Choice, estimator: Name, small: SmallCells | None = None) -> str:
     """Return the method and the reason for it in a few sentences.
 
     ``small`` is the small-cell rule where clusters are people, so that their numbers fall under it.
@@ -15,25 +17,34 @@ def words(choice: Choice, *, regression: bool, small: SmallCells | None = None) 
     if choice.none_possible:
         return _no_interval(choice)
     said = {
-        "analytic": _ANALYTIC_REGRESSION if regression else _ANALYTIC,
+        "analytic": f"Standard errors are clustered, {WORDS[estimator].errors}".rstrip(".") + ".",
         "jackknife": _JACKKNIFE,
         "welch": _WELCH,
         "scaled": _SCALED,
         "randomization": _RANDOMIZATION.format(n=f"{choice.reassigned:,}"),
         "conley-taber": _CONLEY_TABER,
         "ferman-pinto": _CONLEY_TABER + _FERMAN_PINTO,
+        "placebo": _PLACEBO,
+        "cr2": _CR2,
+        "cr3": _CR3,
+        "wild": _WILD,
     }[choice.way]
     return f"{said} {_why(choice, small)}"
 
 
-_ANALYTIC = (
-    "Standard errors are analytic, from influence functions summed within clusters, without a small-sample factor (the "
-    "convention of R did). Intervals use the normal distribution."
+_CR2 = (
+    "Standard errors are clustered (CR2): residuals of each cluster are scaled so that the error is right on average "
+    "where clusters vary alike. Intervals use the t distribution with Satterthwaite's degrees of freedom."
 )
-_ANALYTIC_REGRESSION = (
-    "Standard errors are clustered (CR1) with the factor G/(G−1) · (N−1)/(N−K), where K does not count unit effects "
-    "that lie within clusters (the convention of R fixest). Intervals use the t distribution with G−1 degrees of "
-    "freedom."
+_CR3 = (
+    "Standard errors are clustered (CR3), close to leaving out each cluster in turn. Intervals use the t distribution "
+    "with Satterthwaite's degrees of freedom."
+)
+_WILD = (
+    "Intervals and p-values are by the wild cluster bootstrap: the residuals of whole clusters are multiplied at "
+    "random with the effect set to each value in turn (restricted; Webb's six-point law up to 12 clusters, signs "
+    "above). "
+    "There is no standard error."
 )
 _JACKKNIFE = (
     "Standard errors are by the jackknife: every cluster is left out in turn and everything is estimated again. "
@@ -56,6 +67,11 @@ _RANDOMIZATION = (
 _CONLEY_TABER = (
     "Intervals are those of Conley and Taber: how far the estimate would lie from zero with clusters that never start "
     "in the place of the treated ones. There is no standard error."
+)
+_PLACEBO = (
+    "Standard errors are those of placebos: clusters that never start are taken for treated ones, as many in each "
+    "cohort, and the effect is estimated again. That is right where treated clusters vary like the others. Intervals "
+    "use the normal distribution."
 )
 _FERMAN_PINTO = " Clusters count with the variance that goes with their size (Ferman and Pinto)."
 
@@ -101,6 +117,7 @@ def _why(choice: Choice, small: SmallCells | None) -> str:
         "cannot-permute": "units of the same cluster start in different periods, so starts cannot be dealt out anew",
         "too-few-assignments": "there are too few ways to deal the starts out anew",
         "one-treated": "a single cluster is treated",
+        "synthetic": "synthetic comparisons have no formula for their error",
         "not-possible": "other methods for few clusters do not fit these data",
     }
     return f"It was chosen because {reasons[choice.why]}: {counted}."

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from evaltoolkit.contract import known_inference
+from evaltoolkit.designs.did.catalogue import CELL_WAYS, ESTIMATORS, WAYS, Name
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
-INFERENCE = ("auto", "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto")
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-FOR_CELLS = ("welch", "scaled", "randomization", "conley-taber", "ferman-pinto")
-"""Methods that need group-time effects."""
+COMMON = ("unit", "time", "first_treated", "treated", "estimator", "cluster", "incomplete")
+"""Options that every estimator takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,18 @@ class EventTimes:
     def among(self, cohort: IntArray, period: IntArray, periods: IntArray) -> Mask:
         """Return which cells enter averages by event time, shape (K,), by the rule of R ``did``'s ``balance_e``."""
         e = period - cohort
-        used = np.ones(e.shape, dtype=np.bool_)
+        used = self.inside(e)
         if self.balanced is not None:
             span = int(periods[-1] - periods[0])
             used &= (periods[-1] - cohort >= self.balanced) & (e <= self.balanced) & (e >= self.balanced - span)
-        if self.window is not None:
-            used &= (e >= self.window[0]) & (e <= self.window[1])
         return used
+
+    def inside(self, event_time: IntArray) -> Mask:
+        """Return which event times lie in the window."""
+        if self.window is None:
+            return np.ones(event_time.shape, dtype=np.bool_)
+        found: Mask = (event_time >= self.window[0]) & (event_time <= self.window[1])
+        return found
 
 
 class Options(Section):
@@ -60,24 +65,22 @@ class Options(Section):
     comparison: Literal["not-yet-treated", "never-treated"] = Field(
         "not-yet-treated", description="Who the treated sites are compared with"
     )
-    estimator: Literal["callaway-santanna", "twfe", "two-by-two"] = Field(
-        "callaway-santanna",
-        description="Group-time effects, two-way fixed effects, or one before-after contrast of two groups",
-    )
+    estimator: Name = Field("callaway-santanna", description="How the effect is estimated")
     covariates: tuple[str, ...] = Field(
         (),
-        description="Columns to adjust for: values before the change (callaway-santanna) or in each period (others)",
+        description="Columns to adjust for: values before the change (effects by cohort and period) or in each period "
+        "(regressions)",
         json_schema_extra={"column": "covariates"},
     )
     adjust: Literal["doubly-robust", "weighting", "regression"] = Field(
-        "doubly-robust", description="How callaway-santanna adjusts for covariates"
+        "doubly-robust", description="How callaway-santanna and triple-difference adjust for covariates"
     )
     anticipation: int = Field(0, ge=0, description="Periods before the start in which behaviour may already change")
     base_period: Literal["varying", "universal"] = Field(
         "varying", description="Earlier periods are compared with the one before them, or all with the last one before"
     )
     headline: Literal["group", "simple", "dynamic", "calendar"] = Field(
-        "group", description="How group-time effects are averaged into the headline"
+        "group", description="How effects by cohort and period are averaged into the headline"
     )
     cluster: str | None = Field(
         None, description="Column of clusters above the site", json_schema_extra={"column": "cluster"}
@@ -86,6 +89,22 @@ class Options(Section):
         None,
         description="Column of sampling weights, one for each site",
         json_schema_extra={"column": "weights"},
+    )
+    eligible: str | None = Field(
+        None,
+        description="Column of 0 and 1: which sites or people the program treats, for triple-difference",
+        json_schema_extra={"column": "eligible"},
+    )
+    family: Literal["linear", "poisson", "logit"] = Field(
+        "linear", description="Whether effects add to the outcome, multiply it (counts and rates) or its odds"
+    )
+    period_effects: str | None = Field(
+        None,
+        description="Column of groups of sites with period effects of their own, as regions (twfe)",
+        json_schema_extra={"column": "period-effects"},
+    )
+    weighting: Literal["variance", "equal"] = Field(
+        "variance", description="How lp-did weighs cohorts: by size and variance as least squares, or by treated sites"
     )
     sampling: Literal["panel", "cross-sections"] = Field(
         "panel", description="The same sites in each period, or other people in each period (repeated cross-sections)"
@@ -100,6 +119,22 @@ class Options(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Options:
+        self._agree_on_timing()
+        for name, field in type(self).model_fields.items():
+            known = name in COMMON or name in ESTIMATORS[self.estimator].takes
+            if not known and getattr(self, name) != field.default:
+                others = ", ".join(f"'{key}'" for key, e in ESTIMATORS.items() if name in e.takes)
+                msg = f"{name} is for estimator = {others}; leave it out with '{self.estimator}'"
+                raise ValueError(msg)
+        if self.estimator == "triple-difference" and self.eligible is None:
+            msg = "estimator = 'triple-difference' needs eligible, the column of 0 and 1 of whom the program treats"
+            raise ValueError(msg)
+        if self.family == "logit" and self.estimator == "twfe":
+            msg = "family = 'logit' is for estimator = 'extended-twfe': with an effect for each site it is biased"
+            raise ValueError(msg)
+        return self
+
+    def _agree_on_timing(self) -> None:
         if (self.first_treated is None) == (self.treated is None):
             msg = "give either first_treated or treated"
             raise ValueError(msg)
@@ -109,27 +144,22 @@ class Options(Section):
         if self.sampling == "cross-sections" and (self.first_treated is None or self.incomplete != "keep"):
             msg = "with sampling = 'cross-sections' give first_treated, and leave incomplete out"
             raise ValueError(msg)
+        if self.estimator == "switching" and self.treated is None:
+            msg = "estimator = 'switching' needs treated, the column of 0 and 1, in place of first_treated"
+            raise ValueError(msg)
         if self.event_window is not None and not self.event_window[0] <= 0 <= self.event_window[1]:
             msg = "event_window must be [first, last] with first <= 0 <= last"
             raise ValueError(msg)
-        if self.estimator == "callaway-santanna":
-            return self
-        fixed: dict[str, str | int | None] = {
-            "adjust": "doubly-robust", "anticipation": 0, "base_period": "varying", "headline": "group",
-            "weights": None, "balance_event_times": None, "event_window": None, "sampling": "panel",
-        }  # fmt: skip
-        if self.estimator == "twfe":
-            fixed["comparison"] = "not-yet-treated"
-        for name, value in fixed.items():
-            if getattr(self, name) != value:
-                msg = f"{name} is for estimator = 'callaway-santanna'; leave it out with '{self.estimator}'"
-                raise ValueError(msg)
-        return self
 
     @property
-    def keeps_incomplete(self) -> bool:
-        """Whether units that lack some period are used for the periods they have."""
-        return self.incomplete == "keep" and self.estimator == "callaway-santanna"
+    def ways(self) -> tuple[str, ...]:
+        """The methods of inference that fit the estimator."""
+        own = ESTIMATORS[self.estimator].ways
+        permuted = set(CELL_WAYS) - {"analytic", "jackknife"}
+        barred = permuted if self.sampling == "cross-sections" else {"cr2", "cr3", "wild"}
+        if self.family == "linear" and self.sampling == "panel":
+            barred = set()
+        return ("auto", *(way for way in own if way not in barred))
 
     @property
     def permutable(self) -> bool:
@@ -140,6 +170,11 @@ class Options(Section):
     def shown(self) -> EventTimes:
         """Which event times are averaged and shown."""
         return EventTimes(self.balance_event_times, self.event_window)
+
+    @property
+    def keeps_incomplete(self) -> bool:
+        """Whether units that lack some period are used for the periods they have."""
+        return self.incomplete == "keep" and ESTIMATORS[self.estimator].holes
 
     @property
     def rule(self) -> Rule:
@@ -161,19 +196,24 @@ def parse(study: Study) -> Options:
         The inference method is not one of this design's, or a column plays two roles.
     """
     options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
-    known_inference(study, INFERENCE)
-    if study.inference.method in FOR_CELLS and not options.permutable:
+    known_inference(study, WAYS)
+    if study.inference.method not in options.ways:
+        sampling = f" and sampling = '{options.sampling}'" if options.sampling != "panel" else ""
         raise OptionError(
-            f"inference '{study.inference.method}' with estimator = '{options.estimator}' and sampling = "
-            f"'{options.sampling}'",
-            expected="one of auto, analytic, jackknife", todo="change the method, or use estimator = "
-            "'callaway-santanna' on a panel",
+            f"inference '{study.inference.method}' with estimator = '{options.estimator}'{sampling}",
+            expected=f"one of {', '.join(options.ways)}", todo="change the method, or the estimator",
             where=study.place("inference", "method"),
+        )  # fmt: skip
+    if options.family == "logit" and study.outcome.kind not in {"binary", "proportion"}:
+        raise OptionError(
+            f"family = 'logit' with an outcome of kind = '{study.outcome.kind}'",
+            expected="an outcome of kind = 'binary' or 'proportion'", todo="use family = 'linear' or 'poisson'",
+            where=study.place("family"),
         )  # fmt: skip
     taken = {
         study.outcome.column: "the outcome", options.unit: "the unit", options.time: "the time",
         options.first_treated: "the first treated period", options.treated: "the treated column",
-        options.weights: "the weights",
+        options.weights: "the weights", options.eligible: "who is eligible",
     }  # fmt: skip
     for i, name in enumerate(options.covariates):
         if name in taken:

@@ -6,18 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.family import Family, Measured
 from evaltoolkit.designs.did.fitted import Fitted, percent, shown
 from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import EstimateKind, Standing
-
-NAMES = {
-    "callaway-santanna": "group-time effects (Callaway and Sant'Anna)",
-    "twfe": "two-way fixed effects",
-    "two-by-two": "two-by-two difference-in-differences",
-}
 
 
 def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
@@ -53,7 +48,7 @@ def inference_text(choice: Choice, measured: Measured) -> str:
     if measured.std_error is None and measured.p_value is None:
         return "no standard error"
     if measured.std_error is None:
-        return {"randomization": "randomization", "none": "randomization, p-value only"}.get(choice.way, choice.way)
+        return {"none": "randomization, p-value only", "wild": "wild cluster bootstrap"}.get(choice.way, choice.way)
     law = "normal" if measured.df is None else f"t({measured.df:.4g})"
     return f"{choice.way}, {law}"
 
@@ -70,7 +65,7 @@ def _row(
         std_error=m.std_error, conf_low=m.low, conf_high=m.high, p_value=m.p_value, df=m.df,
         n_obs=observed if whole else None, n_units=n if whole else people,
         n_clusters=fitted.choice.n_clusters if whole else None,
-        estimator=estimator or NAMES[fitted.options.estimator],
+        estimator=estimator or ESTIMATORS[fitted.options.estimator].words,
         inference=inference_text(fitted.choice, m), standing=standing, **place,
     )  # fmt: skip
 

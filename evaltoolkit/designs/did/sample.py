@@ -84,6 +84,10 @@ class _Long:
     covariates: FloatArray
     cluster: IntArray
     weights: FloatArray | None
+    exposure: FloatArray | None
+    eligible: IntArray | None
+    groups: IntArray | None
+    treatment: FloatArray | None
     units: NDArray[np.object_]
 
 
@@ -141,10 +145,18 @@ def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calenda
             where=place("unit"),
         )  # fmt: skip
     outcome, counts = _outcome(frame, study)
-    cluster = unit if options.cluster is None else _cluster(frame, options.cluster, place("cluster"), unit)
+    cluster = _steady(frame, options.cluster, "cluster", place("cluster"), unit)
+    cluster = unit if cluster is None else cluster
     start = start_of_rows(frame, study, options, calendar, unit, step)
-    weights = _weights(frame, options.weights, place("weights"), unit)
-    return _Long(unit, step, start, outcome, counts, covariates, cluster, weights, units)
+    return _Long(
+        unit, step, start, outcome, counts, covariates, cluster,
+        weights=_weights(frame, options.weights, place("weights"), unit),
+        exposure=_exposure(frame, study),
+        eligible=_eligible(frame, options.eligible, place("eligible"), unit),
+        groups=_steady(frame, options.period_effects, "group", place("period_effects"), unit),
+        treatment=_treatment(frame, options),
+        units=units,
+    )  # fmt: skip
 
 
 def _units(frame: pd.DataFrame, column: str | None, where: str) -> tuple[IntArray, NDArray[np.object_]]:
@@ -166,19 +178,62 @@ def _codes(frame: pd.DataFrame, column: str, role: str, where: str) -> tuple[Int
     return codes.astype(np.int64), np.asarray(uniques, dtype=object)
 
 
-def _cluster(frame: pd.DataFrame, column: str, where: str, unit: IntArray) -> IntArray:
-    codes, _ = _codes(frame, column, "cluster", where)
+def _steady(frame: pd.DataFrame, column: str | None, role: str, where: str, unit: IntArray) -> IntArray | None:
+    """Return codes of a column that does not change within a unit; None without a column."""
+    if column is None:
+        return None
+    codes, _ = _codes(frame, column, role, where)
+    moving = _moving(codes, unit)
+    if moving:
+        raise TreatmentTimingError(
+            f"the {role} in '{column}' changes within {plural(moving, 'unit')}",
+            expected=f"each unit in one {role} throughout", todo=f"name {role}s that units do not leave", where=where,
+        )  # fmt: skip
+    return codes
+
+
+def _moving(codes: IntArray, unit: IntArray) -> int:
     size = int(unit.max()) + 1
     low, high = np.full(size, codes.max()), np.full(size, 0)
     np.minimum.at(low, unit, codes)
     np.maximum.at(high, unit, codes)
-    moving = int((low != high).sum())
-    if moving:
+    return int((low < high).sum())
+
+
+def _eligible(frame: pd.DataFrame, column: str | None, where: str, unit: IntArray) -> IntArray | None:
+    if column is None:
+        return None
+    found = binary_column(frame, column, role="eligible", where=where)
+    missing = np.isnan(found)
+    if missing.any():
+        raise MissingValuesError(
+            f"the column '{column}' is empty in {rows_text(missing)}", expected="0 or 1 in every row",
+            todo="fill these rows, or leave them out with data.keep", where=where,
+        )  # fmt: skip
+    codes = found.astype(np.int64)
+    moving = _moving(codes, unit)
+    if moving or codes.min() == codes.max():
+        what = f"changes within {plural(moving, 'unit')}" if moving else "is the same everywhere"
         raise TreatmentTimingError(
-            f"the cluster in '{column}' changes within {plural(moving, 'unit')}",
-            expected="each unit in one cluster throughout", todo="name clusters that units do not leave", where=where,
+            f"who is eligible in '{column}' {what}",
+            expected="units that are eligible throughout, and others that are not",
+            todo="make the eligible and the ineligible of a place two units", where=where,
         )  # fmt: skip
     return codes
+
+
+def _treatment(frame: pd.DataFrame, options: Options) -> FloatArray | None:
+    if options.estimator != "switching" or options.treated is None:
+        return None
+    return binary_column(frame, options.treated, role="treated")
+
+
+def _exposure(frame: pd.DataFrame, study: Study) -> FloatArray | None:
+    outcome = study.outcome
+    if outcome.population is None:
+        return None
+    where = study.place("outcome", "population")
+    return numeric_column(frame, outcome.population, role="population", where=where) / outcome.per
 
 
 def _weights(frame: pd.DataFrame, column: str | None, where: str, unit: IntArray) -> FloatArray | None:
@@ -254,6 +309,10 @@ def _panel(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
         counts=counts,
         weights=None if long.weights is None else long.weights[first_row][kept],
         units=long.units[kept],
+        exposure=None if long.exposure is None else widen(long.unit, at, long.exposure, shape)[np.ix_(kept, inside)],
+        eligible=None if long.eligible is None else long.eligible[first_row][kept] == 1,
+        groups=None if long.groups is None else long.groups[first_row][kept],
+        treatment=None if long.treatment is None else widen(long.unit, at, long.treatment, shape)[np.ix_(kept, inside)],
     )
 
 

@@ -30,7 +30,9 @@ def start_of_rows(
     TreatmentTimingError
         A unit has several starts, treatment switches off, or no unit is ever treated.
     """
-    if options.first_treated is not None:
+    if options.estimator == "switching":
+        start = _first_change(frame, options, study, unit, step)
+    elif options.first_treated is not None:
         start = _declared(frame, options.first_treated, study.place("first_treated"), calendar, step)
         _one_per_unit(start, unit, options.first_treated, study.place("first_treated"))
     else:
@@ -91,7 +93,20 @@ def _one_per_unit(start: IntArray, unit: IntArray, column: str, where: str) -> N
         )  # fmt: skip
 
 
-def _from_indicator(frame: pd.DataFrame, column: str, where: str, unit: IntArray, step: IntArray) -> IntArray:
+def _first_change(frame: pd.DataFrame, options: Options, study: Study, unit: IntArray, step: IntArray) -> IntArray:
+    """Return the period in which the treatment of each row's unit first differs from what it was at the beginning."""
+    assert options.treated is not None
+    treated = _indicator(frame, options.treated, study.place("treated"))
+    order = np.lexsort((step, unit))
+    _, first_row = np.unique(unit[order], return_index=True)
+    baseline = treated[order][first_row]
+    changed = treated != baseline[unit]
+    first = np.full(int(unit.max()) + 1, NEVER, dtype=np.int64)
+    np.minimum.at(first, unit[changed], step[changed])
+    return first[unit]
+
+
+def _indicator(frame: pd.DataFrame, column: str, where: str) -> NDArray[np.float64]:
     treated = binary_column(frame, column, role="treated", where=where)
     missing = np.isnan(treated)
     if missing.any():
@@ -99,7 +114,11 @@ def _from_indicator(frame: pd.DataFrame, column: str, where: str, unit: IntArray
             f"the treated column '{column}' is empty in {rows_text(missing)}", expected="0 or 1 in every row",
             todo="fill these rows, or leave them out with data.keep", where=where,
         )  # fmt: skip
-    on = treated == 1
+    return treated
+
+
+def _from_indicator(frame: pd.DataFrame, column: str, where: str, unit: IntArray, step: IntArray) -> IntArray:
+    on = _indicator(frame, column, where) == 1
     size = int(unit.max()) + 1
     first = np.full(size, NEVER, dtype=np.int64)
     np.minimum.at(first, unit[on], step[on])
@@ -108,6 +127,7 @@ def _from_indicator(frame: pd.DataFrame, column: str, where: str, unit: IntArray
         raise TreatmentTimingError(
             f"treatment switches off again in {plural(reverts, 'unit')} (column '{column}')",
             expected="an indicator that stays 1 once it is 1",
-            todo="give first_treated, the period of the first exposure, if its effect is meant to last", where=where,
+            todo="give first_treated, the period of the first exposure, if its effect is meant to last; or use "
+            "estimator = 'switching'", where=where,
         )  # fmt: skip
     return first[unit]

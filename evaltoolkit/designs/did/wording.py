@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.did.accounts import assumptions, limits, methods, references
+from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.display import amount, compared_with, digits, display, span, times, what
 from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, percent
 from evaltoolkit.designs.did.groups import cohorts_of
-from evaltoolkit.designs.did.rows import NAMES
 from evaltoolkit.results import (
     Diagnostic,
     Estimand,
@@ -178,7 +178,7 @@ def _estimated_by(fitted: Fitted) -> str:
     names = fitted.data.covariate_names
     if fitted.cells is None:
         adjusted = f", adjusted for {', '.join(names)}" if names else ""
-        return f"The effect was estimated by {NAMES[fitted.options.estimator]}{adjusted}."
+        return f"The effect was estimated by {ESTIMATORS[fitted.options.estimator].words}{adjusted}."
     way = {"doubly-robust": "a doubly robust method", "weighting": "weighting", "regression": "regression"}
     adjusted = f" Groups were made comparable on {', '.join(names)} by {way[fitted.options.adjust]}." if names else ""
     over = AGGREGATIONS[fitted.options.headline].removeprefix("average ")
@@ -194,9 +194,8 @@ def _estimated_by(fitted: Fitted) -> str:
 
 def _findings(fitted: Fitted, m: Measured) -> tuple[str, ...]:
     shown = f" ({level_text(fitted.level)} interval {span(fitted, m)})" if m.low is not None else ""
-    lines = [
-        f"The estimate is {amount(fitted, m, m.estimate, signed=True)}{shown}, by {NAMES[fitted.options.estimator]}."
-    ]
+    by = ESTIMATORS[fitted.options.estimator].words
+    lines = [f"The estimate is {amount(fitted, m, m.estimate, signed=True)}{shown}, by {by}."]
     found = percent(fitted)
     if found is not None and found.low is not None and found.high is not None:
         places = 0 if abs(found.estimate) >= 10 else 1

@@ -1,0 +1,135 @@
+"""One effect and a path by event time, with the way their uncertainty is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.designs.did.family import Family, Measured
+from evaltoolkit.designs.did.inference import Choice
+from evaltoolkit.designs.did.path_estimators import PathEstimator, PathFit
+from evaltoolkit.designs.did.regression_errors import by_rows, of_regression
+from evaltoolkit.reduction import Panel
+from evaltoolkit.study import Study
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PathStudy:
+    """An effect with its path.
+
+    Attributes
+    ----------
+    effect
+        The single effect.
+    events
+        Effects by event time, references left out.
+    log_ratio
+        Log of the treated mean over its counterfactual, where both lie above zero and the effect goes with that mean.
+    covariate_effects
+        Coefficients of the covariates.
+    """
+
+    effect: Family
+    events: Family
+    log_ratio: Family | None
+    covariate_effects: FloatArray
+
+
+def path_study(panel: Panel, estimator: PathEstimator, choice: Choice, study: Study) -> PathStudy:
+    """Estimate the effect and the path.
+
+    Raises
+    ------
+    ValueError
+        As the estimator's kernel.
+    """
+    fit = estimator.fitted(panel)
+    none = np.zeros(1, dtype=np.int64)
+    effect = Family(none, np.array([fit.effect]), fit.scores[:, None], np.array([fit.df]))
+    events = Family(fit.labels, fit.path, fit.path_scores, fit.path_df)
+    if choice.way == "jackknife":
+        effect, events = _deleted(panel, estimator, fit, choice)
+    elif by_rows(choice.way):
+        effect, events = of_regression(panel, estimator, choice.way, study, (effect, events))
+    ratio = _log_ratio(panel, fit, effect, jackknife=choice.way == "jackknife")
+    return PathStudy(effect, events, ratio, fit.covariate_effects)
+
+
+def _deleted(panel: Panel, estimator: PathEstimator, fit: PathFit, choice: Choice) -> tuple[Family, Family]:
+    """Return effect and path with the spread of deletions of clusters."""
+    size = panel.n_clusters
+    one, path = np.full(size, np.nan), np.full((size, fit.labels.size), np.nan)
+    for c in range(size):
+        try:
+            part = estimator.fitted(panel.where(panel.clusters != c))
+        except (ValueError, np.linalg.LinAlgError):
+            continue
+        one[c] = part.effect
+        at = np.searchsorted(fit.labels, part.labels)
+        known = (at < fit.labels.size) & np.isin(part.labels, fit.labels)
+        path[c, at[known]] = part.path[known]
+    scale = np.sqrt((size - 1) / size)
+    df = float(min(choice.n_treated, choice.n_comparison) - 1)
+    return (
+        Family(
+            np.zeros(1, dtype=np.int64), np.array([fit.effect]), scale * (one - fit.effect)[:, None], np.array([df])
+        ),
+        Family(fit.labels, fit.path, scale * (path - fit.path), np.full(fit.labels.size, df)),
+    )
+
+
+def _log_ratio(panel: Panel, fit: PathFit, effect: Family, *, jackknife: bool) -> Family | None:
+    if not fit.averages:
+        return None
+    if fit.log_ratio is not None and fit.log_ratio_scores is not None and not jackknife:
+        return Family(effect.labels, np.array([fit.log_ratio]), fit.log_ratio_scores[:, None], effect.df)
+    on = (panel.periods[None, :] >= panel.start[:, None]) & np.isfinite(panel.outcome)
+    w = np.asarray(on * (1.0 if panel.weights is None else panel.weights[:, None]), dtype=np.float64)
+    mean = float((w * np.where(on, panel.outcome, 0.0)).sum() / w.sum())
+    without = mean - fit.effect
+    if mean <= 0 or without <= 0:
+        return None
+    value = np.array([np.log(mean / without)])
+    if effect.known is not None:
+        return _of_bounds(effect, mean, value)
+    if jackknife:
+        return _of_deletions(panel, w, effect, value)
+    scores = _mean_scores(panel, w, mean)
+    if scores.size != effect.spread.shape[0]:
+        return Family(effect.labels, value, effect.spread / without, effect.df)
+    both = scores[:, None] / mean - (scores[:, None] - effect.spread) / without
+    return Family(effect.labels, value, both, effect.df)
+
+
+def _of_deletions(panel: Panel, w: FloatArray, effect: Family, value: FloatArray) -> Family:
+    """Return the ratio with the spread of its values without each cluster."""
+    size = panel.n_clusters
+    y = np.where(w > 0, panel.outcome, 0.0)
+    total, mass = (np.bincount(panel.clusters, weights=v.sum(axis=1), minlength=size) for v in (w * y, w))
+    left = mass.sum() - mass
+    scale = np.sqrt((size - 1) / size)
+    means = (total.sum() - total)[:, None] / np.where(left > 0, left, np.nan)[:, None]
+    withouts = means - (effect.values + effect.spread / scale)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.where((means > 0) & (withouts > 0), np.log(means / withouts), np.nan)
+    return Family(effect.labels, value, scale * (logs - value), effect.df)
+
+
+def _mean_scores(panel: Panel, w: FloatArray, mean: float) -> FloatArray:
+    by_unit = (w * np.where(w > 0, panel.outcome - mean, 0.0)).sum(axis=1) / w.sum()
+    return np.bincount(panel.clusters, weights=by_unit, minlength=panel.n_clusters).astype(np.float64)
+
+
+def _of_bounds(effect: Family, mean: float, value: FloatArray) -> Family:
+    """Return the ratio at the ends of the effect's interval, the treated mean taken as fixed: it was observed."""
+    assert effect.known is not None
+    m = effect.known[0]
+    low, high = (None if v is None or v >= mean else float(np.log(mean / (mean - v))) for v in (m.low, m.high))
+    fine = low is not None and high is not None
+    one = Measured(float(value[0]), None, low if fine else None, high if fine else None, m.p_value, m.df)
+    return Family(effect.labels, value, effect.spread, effect.df, (one,))
