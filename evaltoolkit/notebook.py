@@ -66,6 +66,7 @@ def did(
     incomplete: str = "keep",
     balance_event_times: int | None = None,
     event_window: tuple[int, int] | None = None,
+    placebo_outcomes: Sequence[str] = (),
     inference: str = "auto",
     level: float = 0.95,
     seed: int = 20260101,
@@ -115,6 +116,8 @@ def did(
     balance_event_times, event_window
         Average by event time over cohorts seen at least so many periods after the start; first and last event time
         that are shown.
+    placebo_outcomes
+        Columns that the program cannot have changed, on which no effect should be found.
     inference, level, seed
         ``auto`` (says what it chose), ``analytic``, ``jackknife``, ``welch``, ``scaled``, ``randomization``,
         ``conley-taber`` or ``ferman-pinto``; confidence level; seed of random draws.
@@ -155,6 +158,7 @@ def did(
         "weights": weights, "eligible": eligible, "family": family, "period_effects": period_effects,
         "weighting": weighting, "sampling": sampling, "incomplete": incomplete,
         "balance_event_times": balance_event_times, "event_window": event_window,
+        "placebo_outcomes": list(placebo_outcomes),
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,

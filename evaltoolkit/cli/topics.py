@@ -20,6 +20,46 @@ _ESTIMATORS: Final = {
         "that had not started, and then averages them. Callaway and Sant'Anna (2021), "
         "doi:10.1016/j.jeconom.2020.12.001."
     ),
+    "sun-abraham": (
+        "Interaction-weighted effects: a path for each group that started together, averaged by treated units. Sun and "
+        "Abraham (2021), doi:10.1016/j.jeconom.2020.09.006."
+    ),
+    "imputation": (
+        "Predicts what treated units would have shown from untreated observations only, and averages the differences. "
+        "Borusyak, Jaravel and Spiess (2024), doi:10.1093/restud/rdae007."
+    ),
+    "two-stage": (
+        "Takes out unit and period effects of untreated observations first, then averages what is left where the "
+        "program runs. Gardner (2022), doi:10.48550/arXiv.2207.05943."
+    ),
+    "extended-twfe": (
+        "Two-way fixed effects with an effect for every group and period; linear, or Poisson for counts and rates, or "
+        "logit for shares. Wooldridge (2023), doi:10.1093/ectj/utad016."
+    ),
+    "stacked": (
+        "Puts the groups that started together under one another, each with its own untreated units, and averages them "
+        "with the weights that this needs. Wing, Freedman and Hollingsworth (2024), doi:10.3386/w32054."
+    ),
+    "lp-did": (
+        "A regression of the long difference for every time since the start, among starters and units not yet started. "
+        "Dube, Girardi, Jordà and Taylor (2025), doi:10.1002/jae.70000."
+    ),
+    "switching": (
+        "For programs that switch on and off: units whose treatment changes beside units that had the same treatment "
+        "and kept it. de Chaisemartin and D'Haultfœuille (2024), doi:10.1162/rest_a_01414."
+    ),
+    "triple-difference": (
+        "Compares eligible with ineligible people or sites in the same place, where the program started and where it "
+        "had not. Ortiz-Villavicencio and Sant'Anna (2025), doi:10.48550/arXiv.2505.09942."
+    ),
+    "synthetic-did": (
+        "Weights untreated units so that their past runs like that of the treated. Arkhangelsky and others (2021), "
+        "doi:10.1257/aer.20190159."
+    ),
+    "randomization": (
+        "Inference by dealing the same starts out to other units: an effect is unusual if few other deals give one as "
+        "large. Right with few treated units where units are alike in how much they vary."
+    ),
     "nearest": (
         "Nearest-neighbour matching: each served person is paired with the unserved person whose estimated "
         "chance of being served is closest. People who find no partner are left out, and the report says how "
@@ -69,12 +109,41 @@ _DIAGNOSTICS: Final = {
         "aside with the option anticipation."
     ),
     "treated-clusters": (
-        "How many clusters started the program. With fewer than ten, ordinary standard errors come out too small; the "
-        "report says what was used instead."
+        "How many clusters started the program. With fewer than thirty, ordinary standard errors come out too small; "
+        "the report says what was used instead."
     ),
-    "comparison-clusters": "How many clusters there are to compare with; fewer than ten call for caution.",
+    "comparison-clusters": "How many clusters there are to compare with; fewer than thirty call for caution.",
+    "pre-trend-power": (
+        "How large a straight difference in trends the test of earlier periods would miss in one of two studies, and "
+        "how far off the estimate would then be."
+    ),
+    "pre-trend-equivalence": (
+        "How small the differences before the start are sure to be. A test that finds none is weaker than one that "
+        "shows them to be small."
+    ),
+    "departures": (
+        "How far trends may differ after the start, beside the largest difference before it, until the finding is "
+        "lost. Rambachan and Roth (2023), doi:10.1093/restud/rdad018."
+    ),
+    "placebo-time": "Whether an effect is found at a start that did not happen, before the real one.",
+    "placebo-outcomes": "Whether an effect is found on outcomes that the program cannot have changed.",
+    "leave-one-cohort-out": "How far the estimate moves when one group that started together is left out.",
+    "leave-one-cluster-out": "How far the estimate moves when one site (or cluster of sites) is left out.",
+    "period-gaps": "Whether the calendar has gaps, so that some times since the start rest on few groups.",
+    "composition": "Whether who is observed, or what they are like, changed differently in the two groups.",
+    "overlap-by-cohort": (
+        "Whether each group that started together has untreated units like it, and how few of them carry the weight."
+    ),
+    "detectable-effect": "The effect that four of five studies like this one would find.",
+    "decomposition": (
+        "What a two-way fixed-effects estimate averages: comparisons of treated with never treated, earlier with later "
+        "and later with earlier starters. Goodman-Bacon (2021), doi:10.1016/j.jeconom.2021.03.014."
+    ),
     "small-cohorts": "Whether each group that started together is large enough for an effect of its own.",
-    "panel-balance": "Whether the same units are observed in every period; units with gaps are left out and counted.",
+    "panel-balance": (
+        "Whether the same units are observed in every period; units with gaps are counted, and used for the periods "
+        "they have or left out."
+    ),
     "placebo-sites": (
         "With a single treated site: where its effect ranks among effects computed for each comparison site, which had "
         "no program."

@@ -241,6 +241,7 @@ def breakdown(
     level: float = 0.95,
     method: Method | None = None,
     null: float = 0.0,
+    precision: float = 0.0,
 ) -> Breakdown:
     r"""Return the largest bound at which the robust interval leaves out ``null``.
 
@@ -261,6 +262,8 @@ def breakdown(
         None for the default of the restriction.
     null
         The value.
+    precision
+        Relative width at which the bisection may stop; zero for as far as numbers go.
 
     Returns
     -------
@@ -297,7 +300,7 @@ def breakdown(
             found = fixed_length(study, row, np.array([m]), level)[0]
             return abs(found.estimate - null) > found.half_length
 
-    return _last(_leaves_out, top)
+    return _last(_leaves_out, top, precision)
 
 
 def _usual_error(study: EventStudy, weights: FloatArray) -> float:
@@ -305,16 +308,18 @@ def _usual_error(study: EventStudy, weights: FloatArray) -> float:
     return math.sqrt(max(float(weights @ post @ weights), 0.0))
 
 
-def _last(leaves_out: Callable[[float], bool], top: float) -> Breakdown:
+def _last(leaves_out: Callable[[float], bool], top: float, precision: float) -> Breakdown:
     if not np.isfinite(top):
         return Breakdown(np.inf, from_zero=True) if leaves_out(0.0) else Breakdown(None, from_zero=False)
-    tried = np.append(0.0, top * np.geomspace(1e-4, 1.0, SCAN))
+    tried = np.append(0.0, top * np.geomspace(1e-4, 1.0, SCAN if precision == 0 else SCAN // 3))
     out = np.array([leaves_out(m) for m in tried.tolist()])
     if not out.any():
         return Breakdown(None, from_zero=False)
     at = int(np.flatnonzero(out)[-1])
-    low, high = float(tried[at]), float(tried[min(at + 1, SCAN)])
+    low, high = float(tried[at]), float(tried[min(at + 1, tried.size - 1)])
     for _ in range(BISECTIONS):
+        if high - low <= precision * high:
+            break
         middle = (low + high) / 2
         low, high = (middle, high) if leaves_out(middle) else (low, middle)
     return Breakdown(low, from_zero=bool(out[: at + 1].all()))

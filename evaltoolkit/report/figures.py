@@ -9,7 +9,7 @@ from evaltoolkit.report.blocks import Picture
 from evaltoolkit.report.record import Unit, level_of, seen, unit_of
 from evaltoolkit.results import Column, Estimate, FigureData, Result, interval, level_text, number, plural
 
-_LEADS = ("series", "effect_path", "forest", "love", "trajectories", "overlap", "flow")
+_LEADS = ("series", "effect_path", "forest", "love", "trajectories", "overlap", "decomposition", "flow")
 
 
 def lead_figure(result: Result) -> FigureData | None:

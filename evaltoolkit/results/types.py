@@ -19,7 +19,7 @@ EstimateKind = Literal[
 ]  # fmt: skip
 Standing = Literal["primary", "secondary", "exploratory", "sensitivity"]
 VerdictWord = Literal["pass", "caution", "fail", "not-applicable"]
-FigureKind = Literal["effect_path", "trajectories", "series", "love", "overlap", "forest", "flow"]
+FigureKind = Literal["effect_path", "trajectories", "series", "love", "overlap", "forest", "flow", "decomposition"]
 ColumnKind = Literal["text", "number", "people", "count", "share", "p-value", "basis"]
 Cell = str | int | float | bool | None
 

@@ -103,7 +103,7 @@ def test_no_identifier_leaves() -> None:
 
 def test_the_event_study_comes_first_and_has_its_parts() -> None:
     result = run().result
-    assert [f.kind for f in result.figures] == ["effect_path", "trajectories", "forest", "forest"]
+    assert [f.kind for f in result.figures] == ["effect_path", "trajectories", "forest", "forest", "forest"]
     figure = result.figures[0]
     keys = [c.key for c in figure.columns]
     assert keys == ["x", "label", "estimate", "low", "high", "band_low", "band_high", "phase"]

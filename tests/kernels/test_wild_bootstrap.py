@@ -107,6 +107,18 @@ def test_too_few_signs_give_no_bounds() -> None:
     assert found.draws == 8
 
 
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_ends_are_infinite_just_where_far_nulls_are_kept(seed: int, level: float) -> None:
+    a = world(seed, g=5)
+    fit = clustered_fit(a["X"], a["y"], a["clusters"], None, a["units"])
+    found = wild_cluster(fit, 0, Wild("rademacher", level=level))
+    for end, sign in ((found.lower, -1), (found.upper, 1)):
+        far = found.estimate + sign * 1e5 * found.std_error
+        kept = wild_cluster(fit, 0, Wild("rademacher", null=far)).p_value > 1 - level
+        assert np.isinf(end) == kept
+
+
 def test_the_automatic_law() -> None:
     few, more, many = (world(1, g) for g in (8, 13, 12))
     laws = [

@@ -28,6 +28,7 @@ EVERY: dict[str, Callable[[], FigureData]] = {
     "overlap": made.overlap,
     "forest": made.forest,
     "flow": made.flow,
+    "decomposition": made.decomposition,
 }
 LONG = "a very long name of a place or a program that nobody could shorten, with several more words in it"
 EXTREMES: dict[str, Callable[[], FigureData]] = {
@@ -56,6 +57,8 @@ EXTREMES: dict[str, Callable[[], FigureData]] = {
     "tiny estimates": lambda: made.forest(scale=1e-7),
     "one step": lambda: made.flow(1),
     "nine steps": lambda: made.flow(9),
+    "one part": lambda: made.decomposition(1),
+    "ninety parts": lambda: made.decomposition(90),
 }
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evaltoolkit.designs.did.cell_estimators import GroupTimes
 from evaltoolkit.designs.did.estimators import cell_study
-from evaltoolkit.designs.did.inference import Way, choose
+from evaltoolkit.designs.did.inference import Choice, Way, choose
 from evaltoolkit.designs.did.options import EventTimes
-from evaltoolkit.designs.did.regression import estimate
+from evaltoolkit.designs.did.path_estimators import TwoWay
+from evaltoolkit.designs.did.path_study import path_study
+from evaltoolkit.designs.did.two_by_two import TwoByTwo
 from evaltoolkit.kernels.bands import wald
 from evaltoolkit.kernels.group_time import NEVER, Rule
 from evaltoolkit.reduction import Panel
@@ -45,7 +48,7 @@ def coverage(draws: int, never: int, sizes: tuple[int, int], method: str, effect
     for _ in range(draws):
         panel = world(rng, never, sizes, effect)
         choice, law = choose(panel, rule, study)
-        cells = cell_study(panel, rule, EventTimes(), jackknife=choice.way == "jackknife", law=law)
+        cells = cell_study(panel, GroupTimes(rule), EventTimes(), jackknife=choice.way == "jackknife", law=law)
         m = cells.overall("simple").one(0, 0.95)
         assert m.low is not None
         assert m.high is not None
@@ -101,7 +104,9 @@ def test_regression_coverage(estimator: str, way: Way) -> None:
     inside = 0
     for _ in range(300):
         panel = world(rng, 15, (12, 0), 1.0)
-        m = estimate(panel, estimator, way, 11.0 if way == "jackknife" else 26.0, ((), ())).effect.one(0, 0.95)
+        choice = Choice(way, way, "asked", 12, 12, 15, 27)
+        by = TwoWay(None) if estimator == "twfe" else TwoByTwo()
+        m = path_study(panel, by, choice, asking(way)).effect.one(0, 0.95)
         assert m.low is not None
         assert m.high is not None
         inside += m.low <= 1.0 <= m.high
@@ -113,7 +118,7 @@ def test_the_joint_test_of_earlier_periods_keeps_its_level() -> None:
     rng = np.random.default_rng(3)
     rejected = 0
     for _ in range(500):
-        family = cell_study(world(rng, 30, (15, 15)), Rule("never"), EventTimes(), jackknife=False)
+        family = cell_study(world(rng, 30, (15, 15)), GroupTimes(Rule("never")), EventTimes(), jackknife=False)
         early = family.cells.event_time < 0
         cells = family.family("cells")
         test = wald(cells.values[early], cells.covariance[np.ix_(early, early)], 59.0)

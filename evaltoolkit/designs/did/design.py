@@ -16,6 +16,7 @@ from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.rows import estimates
 from evaltoolkit.designs.did.sample import PanelStudy
 from evaltoolkit.designs.did.tables import tables
+from evaltoolkit.designs.did.trend_checks import Trends
 from evaltoolkit.designs.did.wording import estimand, statements
 from evaltoolkit.kernels.two_way import treated_cell_weights
 from evaltoolkit.reduction import AnalysisSample
@@ -42,7 +43,8 @@ class DifferenceInDifferences:
         fitted = fit(study, options, sample.content)
         sample.products.update(_products(fitted))
         rows = estimates(fitted)
-        found = checks(fitted)
+        trends = Trends.of(fitted)
+        found = checks(fitted, trends)
         draft = Draft(
             study=study_record(study),
             design=self.kind,
@@ -50,8 +52,8 @@ class DifferenceInDifferences:
             headline=rows[0],
             estimates=rows,
             diagnostics=found,
-            sensitivity=sensitivity(fitted),
-            figures=figures(fitted),
+            sensitivity=sensitivity(fitted, trends),
+            figures=figures(fitted, trends),
             tables=tables(fitted, rows),
             statements=statements(fitted, found),
             flow=sample.flow,

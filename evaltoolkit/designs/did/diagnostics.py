@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.did.decomposition import decomposed, decomposition_check
 from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.inference import MANY
-from evaltoolkit.designs.did.method_words import words
+from evaltoolkit.designs.did.groups import clusters_by_cohort, cohorts_of
+from evaltoolkit.designs.did.inference import FEW, MANY
+from evaltoolkit.designs.did.method_words import METHOD_NAMES, words
 from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.placebo import placebo_sites
+from evaltoolkit.designs.did.robustness import leave_one_out, placebo_in_time, placebo_outcomes
+from evaltoolkit.designs.did.sample_checks import sample_checks
+from evaltoolkit.designs.did.trend_checks import Trends, departure_check, trend_checks
 from evaltoolkit.kernels.two_way import treated_cell_weights
 from evaltoolkit.results import Diagnostic, number, p_value, plural
 from evaltoolkit.results.types import VerdictWord
@@ -21,17 +26,16 @@ _MANY_NUMBERS = (
 )
 
 
-def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
+def checks(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
     """Return every check."""
     found = [
-        _pretrends(fitted), _just_before(fitted), _treated(fitted), _cohorts(fitted), _comparison(fitted),
-        _balance(fitted),
+        _pretrends(fitted), *trend_checks(fitted, trends.path), _just_before(fitted), _treated(fitted),
+        _cohorts(fitted), _comparison(fitted), _balance(fitted), *sample_checks(fitted),
     ]  # fmt: skip
-    placebo = placebo_sites(fitted)
-    if placebo is not None:
-        found.append(placebo)
+    placebos = (placebo_in_time(fitted), placebo_outcomes(fitted), placebo_sites(fitted))
+    found += [d for d in placebos if d is not None]
     if fitted.options.estimator in {"twfe", "two-by-two"}:
-        found += [_forbidden(fitted), *_moving_covariates(fitted)]
+        found += [_forbidden(fitted), *decomposition_check(fitted, decomposed(fitted)), *_moving_covariates(fitted)]
     return tuple(found)
 
 
@@ -119,12 +123,30 @@ def _cohorts(fitted: Fitted) -> Diagnostic:
     return Diagnostic(
         name="small-cohorts", question=question, statistic="clusters in the smallest cohort",
         value=None if hidden else float(n), threshold=float(MANY), verdict="caution" if small else "pass",
-        text=f"The smallest cohort {size}. "
+        text=_lonely(fitted) or f"The smallest cohort {size}. "
         + (
             "Effects of single cohorts are rough; the headline averages over all of them."
             if small else f"Each has at least {MANY}."
         ),
     )  # fmt: skip
+
+
+def _lonely(fitted: Fitted) -> str:
+    """Return what to say of cohorts so small that their own errors mean nothing; empty where there are none."""
+    if fitted.study.counts_people:
+        return ""
+    starts = cohorts_of(fitted.panel).tolist()
+    few = [(g, n) for g, n in zip(starts, clusters_by_cohort(fitted.panel), strict=True) if n < FEW]
+    if not few:
+        return ""
+    one, many = (fitted.one_unit, fitted.unit) if fitted.options.cluster is None else ("cluster", "clusters")
+    said = [f"cohort {fitted.data.calendar.label(g)} has {plural(n, one, many)}" for g, n in few[:6]]
+    more = f", and {plural(len(few) - 6, 'more cohort')} as few" if len(few) > 6 else ""
+    text = ", ".join(said) + more
+    return (
+        f"{text[:1].upper()}{text[1:]}: their own standard errors cannot be trusted. Intervals use "
+        f"{METHOD_NAMES[fitted.choice.way]}; the headline averages over all cohorts."
+    )
 
 
 def _comparison(fitted: Fitted) -> Diagnostic:
@@ -203,8 +225,12 @@ def _moving_covariates(fitted: Fitted) -> list[Diagnostic]:
     ]  # fmt: skip
 
 
-def sensitivity(fitted: Fitted) -> tuple[Diagnostic, ...]:
-    """Return whether other admissible analyses agree with the headline."""
+def sensitivity(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
+    """Return what could overturn the finding: departures from parallel trends, one cohort or site, other analyses."""
+    return (*_others(fitted), *departure_check(fitted, trends.departures), *leave_one_out(fitted))
+
+
+def _others(fitted: Fitted) -> tuple[Diagnostic, ...]:
     if not fitted.variants:
         return ()
     known = [v.found for v in fitted.variants if v.found is not None]

@@ -23,7 +23,7 @@ from evaltoolkit.designs.did.path_estimators import (
 )
 from evaltoolkit.designs.did.two_by_two import TwoByTwo
 from evaltoolkit.designs.did.two_way_cells import Imputation, InteractionWeighted
-from evaltoolkit.kernels.cohorts import Rule
+from evaltoolkit.kernels.cohorts import CellError, Rule
 from evaltoolkit.kernels.jackknife import deleted_means
 from evaltoolkit.reduction import Panel
 from evaltoolkit.study import Study
@@ -82,6 +82,8 @@ def cell_study(
     """
     estimated = estimator.estimated(panel)
     found = estimated.study
+    if not (found.cells.period >= found.cells.cohort).any():
+        raise CellError("empty", int(cohorts_of(panel)[0]))
     return CellStudy(
         found=found,
         shown_by_event_time=shown.among(found.cells.cohort, found.cells.period, panel.periods),

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.did.catalogue import ESTIMATORS
+from evaltoolkit.designs.did.decomposition import decomposed, decomposition_figure
 from evaltoolkit.designs.did.display import display, measure, noun, span, times, what
 from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, banded, shown
 from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.rows import behind
 from evaltoolkit.designs.did.trajectories import trajectories
+from evaltoolkit.designs.did.trend_checks import Trends, departure_figure
 from evaltoolkit.results import Cell, Column, FigureData, judge, level_text, number, plural
 
 MOST_COHORTS = 40
 
 
-def figures(fitted: Fitted) -> tuple[FigureData, ...]:
-    """Return the figures: event study, group means, other analyses, cohorts."""
+def figures(fitted: Fitted, trends: Trends) -> tuple[FigureData, ...]:
+    """Return the figures: event study, group means, other analyses, cohorts, departures from parallel trends."""
     found = [trajectories(fitted)]
     if fitted.events.labels.size:
         found.insert(0, event_study(fitted))
-    found += [f for f in (others(fitted), by_cohort(fitted)) if f is not None]
+    departed = departure_figure(fitted, trends.departures)
+    parts = decomposition_figure(fitted, decomposed(fitted))
+    found += [f for f in (others(fitted), by_cohort(fitted), departed, parts) if f is not None]
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from evaltoolkit.designs.did.estimators import cell_estimator, cell_study, path_
 from evaltoolkit.designs.did.explaining import FAILURES, explained
 from evaltoolkit.designs.did.family import Family, Measured
 from evaltoolkit.designs.did.groups import cohorts_of
-from evaltoolkit.designs.did.inference import Choice, choose
+from evaltoolkit.designs.did.inference import Choice, Compared, choose
 from evaltoolkit.designs.did.laws import Reassigned
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_study import PathStudy, path_study
@@ -131,6 +131,11 @@ class Fitted:
         return self.overall.one(0, self.level)
 
     @property
+    def compared(self) -> Compared:
+        """Who counts as compared with when a method of inference is chosen."""
+        return _kind(self.options)
+
+    @property
     def staggered(self) -> bool:
         """Whether there are several starts."""
         return cohorts_of(self.panel).size > 1
@@ -186,7 +191,7 @@ def _df(choice: Choice) -> float:
     return float(choice.n_clusters - 1)
 
 
-def _kind(options: Options) -> Literal["", "last-compared", "synthetic"]:
+def _kind(options: Options) -> Compared:
     if options.estimator == "twfe":
         return "last-compared"
     return "synthetic" if options.estimator == "synthetic-did" else ""

@@ -26,6 +26,7 @@ Way = Literal[
     "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "placebo", "cr2",
     "cr3", "wild", "none",
 ]  # fmt: skip
+Compared = Literal["", "last-compared", "synthetic"]
 Why = Reason | Literal["asked", "estimator", "not-possible", "synthetic"]
 
 REASSIGNED: Final = 1999
@@ -83,9 +84,7 @@ class _Facts:
     possible: int
 
 
-def choose(
-    panel: Panel, rule: Rule | None, study: Study, kind: Literal["", "last-compared", "synthetic"] = ""
-) -> tuple[Choice, Law | None]:
+def choose(panel: Panel, rule: Rule | None, study: Study, kind: Compared = "") -> tuple[Choice, Law | None]:
     """Choose the method, and build what it needs.
 
     Parameters

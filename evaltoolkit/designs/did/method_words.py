@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evaltoolkit.designs.did.catalogue import Name
 from evaltoolkit.designs.did.estimator_words import WORDS
-from evaltoolkit.designs.did.inference import FEW, MANY, Choice
+from evaltoolkit.designs.did.inference import FEW, MANY, Choice, Way
 from evaltoolkit.kernels.few_treated import DOUBT, UNEQUAL
 from evaltoolkit.results import SmallCells, number
 
@@ -76,6 +76,23 @@ _PLACEBO = (
 _FERMAN_PINTO = " Clusters count with the variance that goes with their size (Ferman and Pinto)."
 
 
+METHOD_NAMES: dict[Way, str] = {
+    "analytic": "analytic errors, as was asked for",
+    "jackknife": "the jackknife",
+    "welch": "the spread within cohorts",
+    "scaled": "errors scaled from the clusters that never start",
+    "randomization": "randomization inference",
+    "conley-taber": "the method of Conley and Taber",
+    "ferman-pinto": "the method of Ferman and Pinto",
+    "placebo": "placebos among the clusters that never start",
+    "cr2": "CR2 errors",
+    "cr3": "CR3 errors",
+    "wild": "the wild cluster bootstrap",
+    "none": "nothing, as too few clusters allow none",
+}
+"""What intervals use, in a few words."""
+
+
 def _no_interval(choice: Choice) -> str:
     who = "treated" if choice.n_treated < 2 else "comparison"
     few = min(choice.n_treated, choice.n_comparison)
@@ -101,7 +118,8 @@ def _why(choice: Choice, small: SmallCells | None) -> str:
     cohort, compared = (
         f"{n:,}" if small is None else small.people(n) for n in (choice.smallest_cohort, choice.n_comparison)
     )
-    counted = f"the smallest cohort has {cohort} clusters and the comparison group {compared}"
+    noun = "cluster" if choice.smallest_cohort == 1 and small is None else "clusters"
+    counted = f"the smallest cohort has {cohort} {noun} and the comparison group {compared}"
     reasons = {
         "many": f"each group has at least {MANY}",
         "enough": f"analytic errors need {MANY} clusters in each group to be right",

@@ -17,7 +17,7 @@ from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-COMMON = ("unit", "time", "first_treated", "treated", "estimator", "cluster", "incomplete")
+COMMON = ("unit", "time", "first_treated", "treated", "estimator", "cluster", "incomplete", "placebo_outcomes")
 """Options that every estimator takes."""
 
 
@@ -116,6 +116,11 @@ class Options(Section):
         None, ge=0, description="Average by event time over cohorts seen at least so many periods after the start"
     )
     event_window: tuple[int, int] | None = Field(None, description="Event times that are shown: [first, last]")
+    placebo_outcomes: tuple[str, ...] = Field(
+        (),
+        description="Columns that the program cannot have changed, on which no effect should be found",
+        json_schema_extra={"column": "placebo-outcomes"},
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Options:

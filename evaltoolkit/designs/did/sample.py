@@ -59,6 +59,8 @@ class PanelStudy:
         first period.
     last_as_comparison
         Start of the last cohort where it stands in for never-treated units, and the periods from then on are left out.
+    placebos
+        Outcomes that the program cannot have changed: name and values, shape (n, T).
     """
 
     panel: Panel
@@ -70,6 +72,7 @@ class PanelStudy:
     n_left: int
     n_always: int
     last_as_comparison: int | None
+    placebos: tuple[tuple[str, FloatArray], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class _Long:
     eligible: IntArray | None
     groups: IntArray | None
     treatment: FloatArray | None
+    placebos: tuple[FloatArray, ...]
     units: NDArray[np.object_]
 
 
@@ -121,11 +125,11 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
     )  # fmt: skip
     names, owner, covariates = covariate_columns(frame, study, options)
     long = _long(frame, study, options, calendar, covariates)
-    scope, panel = _panel(long, study, options)
+    scope, panel, placebos = _panel(long, study, options)
     _check_panel(panel, study, options)
     content = PanelStudy(
         panel, calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_left, scope.n_always,
-        scope.last_as_comparison,
+        scope.last_as_comparison, tuple(zip(options.placebo_outcomes, placebos, strict=True)),
     )  # fmt: skip
     return AnalysisSample(
         content, _flow(rows, study, options, content, scope), identifier_values(frame, study.disclosure.secret_columns)
@@ -144,7 +148,7 @@ def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calenda
             todo="add up or average such rows first, or correct the columns named as unit and time",
             where=place("unit"),
         )  # fmt: skip
-    outcome, counts = _outcome(frame, study)
+    outcome, counts = _outcome(frame, study, options)
     cluster = _steady(frame, options.cluster, "cluster", place("cluster"), unit)
     cluster = unit if cluster is None else cluster
     start = start_of_rows(frame, study, options, calendar, unit, step)
@@ -155,6 +159,7 @@ def _long(frame: pd.DataFrame, study: Study, options: Options, calendar: Calenda
         eligible=_eligible(frame, options.eligible, place("eligible"), unit),
         groups=_steady(frame, options.period_effects, "group", place("period_effects"), unit),
         treatment=_treatment(frame, options),
+        placebos=_placebos(frame, study, options),
         units=units,
     )  # fmt: skip
 
@@ -228,6 +233,13 @@ def _treatment(frame: pd.DataFrame, options: Options) -> FloatArray | None:
     return binary_column(frame, options.treated, role="treated")
 
 
+def _placebos(frame: pd.DataFrame, study: Study, options: Options) -> tuple[FloatArray, ...]:
+    return tuple(
+        numeric_column(frame, name, role="placebo outcome", where=study.place("placebo_outcomes", i))
+        for i, name in enumerate(options.placebo_outcomes)
+    )
+
+
 def _exposure(frame: pd.DataFrame, study: Study) -> FloatArray | None:
     outcome = study.outcome
     if outcome.population is None:
@@ -258,7 +270,7 @@ def _weights(frame: pd.DataFrame, column: str | None, where: str, unit: IntArray
     return found
 
 
-def _outcome(frame: pd.DataFrame, study: Study) -> tuple[FloatArray, FloatArray | None]:
+def _outcome(frame: pd.DataFrame, study: Study, options: Options) -> tuple[FloatArray, FloatArray | None]:
     """Return the outcome in display units, and the counts of people or events behind it where there are any."""
     outcome, where = study.outcome, study.place("outcome", "column")
     read = binary_column if outcome.kind == "binary" else numeric_column
@@ -268,6 +280,12 @@ def _outcome(frame: pd.DataFrame, study: Study) -> tuple[FloatArray, FloatArray 
             f"the outcome column '{outcome.column}' holds values below zero in {rows_text(y < 0)}",
             expected=f"counts of zero or more for kind = '{outcome.kind}'",
             todo="correct these rows, or use kind = 'continuous'", where=where,
+        )  # fmt: skip
+    if options.family == "poisson" and (y < 0).any():
+        raise ColumnTypeError(
+            f"the outcome column '{outcome.column}' holds values below zero in {rows_text(y < 0)}",
+            expected="numbers of zero or more for family = 'poisson'",
+            todo="use family = 'linear', or correct these rows", where=where,
         )  # fmt: skip
     people = outcome.kind in {"count", "rate"} or (study.counts_people and outcome.kind in {"binary", "proportion"})
     counts = y if people else None
@@ -284,7 +302,7 @@ def _outcome(frame: pd.DataFrame, study: Study) -> tuple[FloatArray, FloatArray 
     return y, counts
 
 
-def _panel(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
+def _panel(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel, list[FloatArray]]:
     periods, at = np.unique(long.step, return_inverse=True)
     shape = (long.units.size, periods.size)
     first_row = np.zeros(shape[0], dtype=np.int64)
@@ -300,7 +318,8 @@ def _panel(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
     counts = None if long.counts is None else widen(long.unit, at, long.counts, shape)
     if counts is not None:
         counts = np.where(np.isfinite(outcome), counts, np.nan)[np.ix_(kept, inside)]
-    return scope, Panel(
+    placebos = [widen(long.unit, at, column, shape)[np.ix_(kept, inside)] for column in long.placebos]
+    panel = Panel(
         outcome=outcome[np.ix_(kept, inside)],
         start=scope.start[kept],
         periods=periods[inside],
@@ -314,6 +333,7 @@ def _panel(long: _Long, study: Study, options: Options) -> tuple[Scope, Panel]:
         groups=None if long.groups is None else long.groups[first_row][kept],
         treatment=None if long.treatment is None else widen(long.unit, at, long.treatment, shape)[np.ix_(kept, inside)],
     )
+    return scope, panel, placebos
 
 
 def _check_panel(panel: Panel, study: Study, options: Options) -> None:

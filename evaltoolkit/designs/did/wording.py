@@ -164,10 +164,14 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     n_all, n_in = panel.outcome.shape[0], int((panel.start <= panel.periods[-1]).sum())
     all_of, treated = (fitted.small.people(n) if people else f"{n:,}" for n in (n_all, n_in))
     noun = fitted.data.calendar.noun
-    first = (
-        f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the "
-        f"program, in {plural(starts, f'different {noun}') if starts > 1 else f'the same {noun}'}."
+    seen = (
+        f"{all_of} {unit} were used from {plural(panel.periods.size, noun)}, others in each {noun}; {treated} of them "
+        "belong where the"
+        if fitted.options.sampling == "cross-sections"
+        else f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the"
     )
+    started = "program started" if fitted.options.sampling == "cross-sections" else "program"
+    first = f"{seen} {started}, in {plural(starts, f'different {noun}') if starts > 1 else f'the same {noun}'}."
     if fitted.data.last_as_comparison is not None:
         last = fitted.data.calendar.label(fitted.data.last_as_comparison)
         first += f" All started in the end; those that started last ({last}) serve as the comparison until then."
@@ -180,16 +184,21 @@ def _estimated_by(fitted: Fitted) -> str:
         adjusted = f", adjusted for {', '.join(names)}" if names else ""
         return f"The effect was estimated by {ESTIMATORS[fitted.options.estimator].words}{adjusted}."
     way = {"doubly-robust": "a doubly robust method", "weighting": "weighting", "regression": "regression"}
-    adjusted = f" Groups were made comparable on {', '.join(names)} by {way[fitted.options.adjust]}." if names else ""
+    adjusts = "adjust" in ESTIMATORS[fitted.options.estimator].takes
+    how = way[fitted.options.adjust] if adjusts else "the model"
+    adjusted = f" Groups were made comparable on {', '.join(names)} by {how}." if names else ""
     over = AGGREGATIONS[fitted.options.headline].removeprefix("average ")
     early = fitted.options.anticipation
     noun = fitted.data.calendar.noun
     ahead = f" The last {plural(early, noun)} before the start may already show a change, and are set aside."
-    return (
+    compared = (
         f"For each group that started together, and each {noun}, the change since before the start was compared with "
-        f"the change in {compared_with(fitted)}.{adjusted} The result is the average of these effects {over}."
-        f"{ahead if early else ''}"
+        f"the change in {compared_with(fitted)}."
+        if adjusts
+        else f"Effects of each group that started together were estimated for each {noun} by "
+        f"{ESTIMATORS[fitted.options.estimator].words}."
     )
+    return f"{compared}{adjusted} The result is the average of these effects {over}.{ahead if early else ''}"
 
 
 def _findings(fitted: Fitted, m: Measured) -> tuple[str, ...]:
