@@ -109,10 +109,10 @@ _DIAGNOSTICS: Final = {
         "aside with the option anticipation."
     ),
     "treated-clusters": (
-        "How many clusters started the program. With fewer than thirty, ordinary standard errors come out too small; "
-        "the report says what was used instead."
+        "How many clusters started the program. With fewer than thirty, ordinary standard errors come out too small, "
+        "and the report says what was used instead; fewer than eight call for caution."
     ),
-    "comparison-clusters": "How many clusters there are to compare with; fewer than thirty call for caution.",
+    "comparison-clusters": "How many clusters there are to compare with; fewer than eight call for caution.",
     "pre-trend-power": (
         "How large a straight difference in trends the test of earlier periods would miss in one of two studies, and "
         "how far off the estimate would then be."

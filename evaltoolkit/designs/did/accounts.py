@@ -6,7 +6,7 @@ from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.display import compared_with
 from evaltoolkit.designs.did.estimator_words import WORDS
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
-from evaltoolkit.designs.did.inference import MANY, Way
+from evaltoolkit.designs.did.inference import FEW, Way
 from evaltoolkit.designs.did.method_words import words
 from evaltoolkit.results import Assumption, Diagnostic, Method, Reference, plural
 
@@ -127,7 +127,7 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
     lines = ["Other changes at the same time in the same places cannot be told apart from the program."]
     if fitted.choice.none_possible:
         lines.append("With a single treated or comparison cluster, chance cannot be judged from these data.")
-    elif min(fitted.choice.n_treated, fitted.choice.n_comparison) < MANY:
+    elif min(fitted.choice.n_treated, fitted.choice.n_comparison) < FEW:
         lines.append("Few clusters started the program or can be compared with, so intervals are wide and rough.")
     elif fitted.choice.few:
         lines.append("Some cohorts are small, so their own effects are rough.")

@@ -6,7 +6,7 @@ from evaltoolkit.designs.did.decomposition import decomposed, decomposition_chec
 from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.fitted import Fitted
 from evaltoolkit.designs.did.groups import clusters_by_cohort, cohorts_of
-from evaltoolkit.designs.did.inference import FEW, MANY
+from evaltoolkit.designs.did.inference import FEW
 from evaltoolkit.designs.did.method_words import METHOD_NAMES, words
 from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.placebo import placebo_sites
@@ -94,7 +94,7 @@ def _just_before(fitted: Fitted) -> Diagnostic:
 
 
 def _few(n: int) -> VerdictWord:
-    return "pass" if n >= MANY else "caution" if n >= 2 else "fail"
+    return "pass" if n >= FEW else "caution" if n >= 2 else "fail"
 
 
 def _treated(fitted: Fitted) -> Diagnostic:
@@ -105,7 +105,7 @@ def _treated(fitted: Fitted) -> Diagnostic:
     return Diagnostic(
         name="treated-clusters", question="Did enough clusters start the program to judge chance?",
         statistic="clusters that started the program", value=None if hidden else float(choice.n_treated),
-        threshold=float(MANY), verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
+        threshold=float(FEW), verdict=_few(choice.n_treated), text=("" if hidden else counted) + rule,
         reference="MacKinnon and Webb 2020, doi:10.1016/j.jeconom.2020.04.024",
     )  # fmt: skip
 
@@ -117,16 +117,16 @@ def _cohorts(fitted: Fitted) -> Diagnostic:
             name="small-cohorts", question=question, verdict="not-applicable", text="There is a single start."
         )
     n = fitted.choice.smallest_cohort
-    small = n < MANY
+    small = n < FEW
     hidden = fitted.cluster_rule is not None and fitted.small.hides(n)
     size = "is not shown" if hidden else f"has {plural(n, 'cluster')}"
     return Diagnostic(
         name="small-cohorts", question=question, statistic="clusters in the smallest cohort",
-        value=None if hidden else float(n), threshold=float(MANY), verdict="caution" if small else "pass",
+        value=None if hidden else float(n), threshold=float(FEW), verdict="caution" if small else "pass",
         text=_lonely(fitted) or f"The smallest cohort {size}. "
         + (
             "Effects of single cohorts are rough; the headline averages over all of them."
-            if small else f"Each has at least {MANY}."
+            if small else f"Each has at least {FEW}."
         ),
     )  # fmt: skip
 
@@ -155,7 +155,7 @@ def _comparison(fitted: Fitted) -> Diagnostic:
     later = " They are the last to start; periods after their start are left out."
     return Diagnostic(
         name="comparison-clusters", question="Is the comparison group large enough?",
-        statistic="comparison clusters", value=None if hidden else float(n), threshold=float(MANY), verdict=_few(n),
+        statistic="comparison clusters", value=None if hidden else float(n), threshold=float(FEW), verdict=_few(n),
         text=("The size is not shown." if hidden else f"{plural(n, 'cluster')} can be compared with throughout.")
         + (later if fitted.data.last_as_comparison is not None else ""),
     )  # fmt: skip

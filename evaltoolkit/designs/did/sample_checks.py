@@ -133,7 +133,9 @@ def _detectable(fitted: Fitted) -> Diagnostic | None:
         return None
     matters = fitted.study.outcome.smallest_effect_that_matters
     bound = None if matters is None else abs(matters) / display(fitted)[0]
-    verdict: VerdictWord = "not-applicable" if bound is None else "pass" if smallest <= bound else "caution"
+    unclear = m.low is None or m.high is None or m.low <= 0 <= m.high
+    missed: VerdictWord = "caution" if unclear else "not-applicable"
+    verdict: VerdictWord = "not-applicable" if bound is None else "pass" if smallest <= bound else missed
     compared = (
         ""
         if bound is None
