@@ -20,6 +20,10 @@ Unit = Literal["day", "week", "month", "quarter", "year", "period"]
 
 _QUARTER = re.compile(r"^\s*(\d{4})\s*[-:/ ]?\s*[qQ]([1-4])\s*$")
 _MONTH = re.compile(r"^\s*(\d{4})\s*(?:[mM]|[-/])\s*(\d{1,2})\s*$")
+_CODE = {
+    "quarter": re.compile(r"^\s*(\d{4})([1-4])(?:\.0)?\s*$"),
+    "month": re.compile(r"^\s*(\d{4})(\d{2})(?:\.0)?\s*$"),
+}
 _YEAR = re.compile(r"^\s*(\d{4})\s*$")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WRITTEN: tuple[tuple[Unit, re.Pattern[str]], ...] = (("quarter", _QUARTER), ("month", _MONTH), ("year", _YEAR))
@@ -100,7 +104,8 @@ _EXAMPLES: dict[str, str] = {
 def detect(values: pd.Series[Any], *, where: str = "", column: str = "time") -> Calendar:
     """Return the calendar that a time column is written in.
 
-    Whole numbers from 1000 to 2999 are years, other whole numbers plain periods; texts such as 2016Q1 are quarters,
+    Whole numbers from 1000 to 2999 are years, codes such as 20164 quarters and 201612 months, other whole numbers plain
+    periods; texts such as 2016Q1 are quarters,
     2016-05 months; dates are months, quarters or years where they all fall on a first day of one, else days.
     """
     present = values.dropna()
@@ -111,7 +116,7 @@ def detect(values: pd.Series[Any], *, where: str = "", column: str = "time") -> 
                 f"the time column '{column}' holds fractions", expected="years, dates, or whole numbers",
                 todo="write periods as whole numbers, dates, or texts such as 2016Q1", where=where,
             )  # fmt: skip
-        return Calendar("year" if bool(np.all((numbers >= 1000) & (numbers < 3000))) else "period")
+        return Calendar(_unit_of_numbers(numbers))
     texts = [str(v) for v in pd.unique(present)]
     for unit, pattern in _WRITTEN:
         fitting = [bool(pattern.match(t)) for t in texts]
@@ -133,6 +138,22 @@ def detect(values: pd.Series[Any], *, where: str = "", column: str = "time") -> 
             todo="correct these rows", where=where,
         )  # fmt: skip
     return Calendar(_unit_of_dates(known))
+
+
+def _unit_of_numbers(numbers: NDArray[np.float64]) -> Unit:
+    """Return years for 1000 to 2999, quarters for codes such as 20164, months for 201612, else plain periods."""
+    if bool(np.all((numbers >= 1000) & (numbers < 3000))):
+        return "year"
+    for unit, size in _CODES.items():
+        years, parts = np.divmod(numbers, 10 if unit == "quarter" else 100)
+        coded = bool(np.all((years >= 1800) & (years < 2200) & (parts >= 1) & (parts <= size)))
+        # A run without the jump between years could as well be plain numbers.
+        if coded and np.unique(years).size > 1:
+            return unit
+    return "period"
+
+
+_CODES: dict[Unit, int] = {"quarter": 4, "month": 12}
 
 
 def _unit_of_dates(days: Sequence[datetime.date]) -> Unit:
@@ -199,6 +220,9 @@ def _step_of_text(text: str, unit: Unit) -> int | None:
     year, quarter, month = _YEAR.match(text), _QUARTER.match(text), _MONTH.match(text)
     if unit == "year" and year:
         return int(year[1])
+    code = _CODE[unit].match(text) if unit in _CODE else None
+    if code and 1 <= int(code[2]) <= 12:
+        return (4 if unit == "quarter" else 12) * int(code[1]) + int(code[2]) - 1
     if unit == "quarter" and quarter:
         return 4 * int(quarter[1]) + int(quarter[2]) - 1
     if month and 1 <= int(month[2]) <= 12:

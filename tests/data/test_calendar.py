@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -54,3 +55,21 @@ def test_one_odd_period_is_named_and_not_all_the_others() -> None:
     quarters[6] = "spring 2017"
     with pytest.raises(PeriodError, match=r"holds quarters, and something else in row 7\b"):
         detect(quarters)
+
+
+@pytest.mark.parametrize(
+    ("codes", "unit", "first"),
+    [([20154, 20161, 20162], "quarter", "2015 Q4"), ([201511, 201512, 201601], "month", "Nov 2015")],
+)
+def test_codes_of_quarters_and_months_are_read_without_gaps(codes: list[int], unit: str, first: str) -> None:
+    for values in (pd.Series(codes), pd.Series(codes, dtype=float)):
+        calendar = detect(values)
+        assert calendar.unit == unit
+        steps = parse_column(values, calendar)
+        assert np.diff(steps).tolist() == [1, 1]
+        assert calendar.label(int(steps[0])) == first
+
+
+@pytest.mark.parametrize("codes", [[20150, 20161], [201513, 201601], [20161, 20162, 20163], [7, 8, 9]])
+def test_numbers_that_are_no_codes_stay_plain_periods(codes: list[int]) -> None:
+    assert detect(pd.Series(codes)).unit == "period"

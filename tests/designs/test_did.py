@@ -538,7 +538,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "both starts": (sites, {"treated": "on"}, errors.DesignFileValueError, "either first_treated or treated"),
     "no start": (sites, {"first_treated": None}, errors.DesignFileValueError, "either first_treated or treated"),
     "unknown estimator": (sites, {"estimator": "twffe"}, errors.DesignFileValueError, "twfe"),
-    "unknown inference": (sites, {"inference": "bootstrap"}, errors.OptionError, "jackknife"),
+    "unknown inference": (sites, {"inference": "magic"}, errors.OptionError, "jackknife"),
     "an option of the other estimator": (
         sites, {"estimator": "twfe", "adjust": "weighting"}, errors.DesignFileValueError, "callaway-santanna",
     ),

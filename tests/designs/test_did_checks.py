@@ -290,3 +290,29 @@ def test_repeated_cross_sections_are_worded_as_such() -> None:
     assert e.result.headline.conf_low < 2.0 < e.result.headline.conf_high
     assert "followed" not in " ".join(e.result.statements.approach)
     assert isinstance(e.tidy("event-time"), pd.DataFrame)
+
+
+def test_the_multiplier_bootstrap_is_near_the_analytic_errors() -> None:
+    frame = sites(120)
+    analytic, drawn = (run(frame, inference=way) for way in ("analytic", "bootstrap"))
+    assert drawn.result.headline.std_error == pytest.approx(analytic.result.headline.std_error, rel=0.05)
+    assert drawn.result.headline.std_error != analytic.result.headline.std_error
+    assert drawn.result.headline.inference == "bootstrap, normal"
+    one, two = (e.sample.products["critical_value"] for e in (analytic, drawn))
+    assert two == pytest.approx(one, abs=0.15)
+    assert run(frame, inference="bootstrap", seed=2).result.headline != drawn.result.headline
+
+
+def test_quarter_codes_are_quarters() -> None:
+    frame = sites()
+    code = frame["quarter"].str.replace("Q", "").astype(int)
+    start = frame["start"].str.replace("Q", "").replace("", "0").astype(int)
+    coded = frame.assign(quarter=code, start=start)
+    one, two = run(frame).result, run(coded).result
+    assert one.headline == two.headline
+    assert one.statements.study_period == two.statements.study_period
+
+
+def test_the_detectable_effect_is_also_simulated() -> None:
+    assert "dealt out anew" in check(run(), "detectable-effect").text
+    assert "dealt out anew" not in check(run(covariates=["x"]), "detectable-effect").text

@@ -10,7 +10,8 @@ Name = Literal[
     "lp-did", "switching", "triple-difference", "synthetic-did",
 ]  # fmt: skip
 REGRESSION_WAYS = ("analytic", "jackknife", "cr2", "cr3", "wild")
-CELL_WAYS = ("analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto")
+CELL_MODEL_WAYS = ("analytic", "jackknife", "bootstrap")
+CELL_WAYS = ("analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "bootstrap")
 """Methods for effects by cohort and period that come from changes of the same units."""
 
 
@@ -60,10 +61,12 @@ ESTIMATORS: dict[Name, Estimator] = {
         takes=_takes("covariates", "weights", "family", "period_effects", "event_window"), ways=REGRESSION_WAYS,
     ),
     "sun-abraham": Estimator(
-        "interaction-weighted effects (Sun and Abraham)", cells=True, takes=_takes("weights", *_AVERAGED)
+        "interaction-weighted effects (Sun and Abraham)", cells=True, takes=_takes("weights", *_AVERAGED),
+        ways=CELL_MODEL_WAYS,
     ),
     "imputation": Estimator(
-        "imputation (Borusyak, Jaravel and Spiess)", cells=True, takes=_takes("covariates", "weights", *_AVERAGED)
+        "imputation (Borusyak, Jaravel and Spiess)", cells=True, takes=_takes("covariates", "weights", *_AVERAGED),
+        ways=CELL_MODEL_WAYS,
     ),
     "two-stage": Estimator(
         "two-stage differences-in-differences (Gardner)", cells=False,
@@ -72,6 +75,7 @@ ESTIMATORS: dict[Name, Estimator] = {
     "extended-twfe": Estimator(
         "extended two-way fixed effects (Wooldridge)", cells=True,
         takes=_takes("comparison", "covariates", "weights", "family", "anticipation", *_AVERAGED),
+        ways=CELL_MODEL_WAYS,
     ),
     "stacked": Estimator(
         "stacked difference-in-differences", cells=False, holes=False,
@@ -86,7 +90,8 @@ ESTIMATORS: dict[Name, Estimator] = {
         takes=_takes("event_window"),
     ),
     "triple-difference": Estimator(
-        "triple differences (Ortiz-Villavicencio and Sant'Anna)", cells=True, takes=_takes("eligible", *_RULE)
+        "triple differences (Ortiz-Villavicencio and Sant'Anna)", cells=True, takes=_takes("eligible", *_RULE),
+        ways=CELL_MODEL_WAYS,
     ),
     "synthetic-did": Estimator(
         "synthetic difference-in-differences", cells=True, takes=_takes("anticipation", *_AVERAGED),

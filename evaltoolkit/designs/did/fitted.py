@@ -18,7 +18,7 @@ from evaltoolkit.designs.did.explaining import FAILURES, explained
 from evaltoolkit.designs.did.family import Family, Measured
 from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice, Compared, choose
-from evaltoolkit.designs.did.laws import Reassigned
+from evaltoolkit.designs.did.laws import Bootstrapped, Reassigned
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_study import PathStudy, path_study
 from evaltoolkit.designs.did.sample import PanelStudy, unit_words
@@ -167,9 +167,7 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     overall, events, log_ratio = _headline(options, cells, path)
     overall, events = shown(choice, overall), shown(choice, events)
     log_ratio = None if log_ratio is None else shown(choice, log_ratio)
-    critical = simultaneous_critical_value(
-        _finite(events), study.inference.level, draws=study.inference.draws, seed=study.inference.seed,
-    )  # fmt: skip
+    critical = _critical(study, cells, events)
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
         log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events,
@@ -189,6 +187,13 @@ def _df(choice: Choice) -> float:
     if choice.way == "jackknife":
         return float(min(choice.n_treated, choice.n_comparison) - 1)
     return float(choice.n_clusters - 1)
+
+
+def _critical(study: Study, cells: CellStudy | None, events: Family) -> float:
+    inference = study.inference
+    if cells is not None and isinstance(cells.law, Bootstrapped) and cells.before is None and events.labels.size:
+        return cells.law.drawn(events).critical_value
+    return simultaneous_critical_value(_finite(events), inference.level, draws=inference.draws, seed=inference.seed)
 
 
 def _kind(options: Options) -> Compared:

@@ -9,7 +9,7 @@ import numpy as np
 
 from evaltoolkit.designs.did.cell_study import Law
 from evaltoolkit.designs.did.groups import clusters_by_cohort, comparison_clusters, treated_clusters
-from evaltoolkit.designs.did.laws import Donors, Errors, Reassigned
+from evaltoolkit.designs.did.laws import Bootstrapped, Donors, Errors, Reassigned
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.assignments import AssignmentError, assignments
 from evaltoolkit.kernels.cluster_means import FewTreatedError, Means, cluster_means, inequality
@@ -23,8 +23,8 @@ from evaltoolkit.study import Study
 __all__ = ["FEW", "MANY", "Choice", "Way", "choose"]
 
 Way = Literal[
-    "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "placebo", "cr2",
-    "cr3", "wild", "none",
+    "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "placebo", "bootstrap",
+    "cr2", "cr3", "wild", "none",
 ]  # fmt: skip
 Compared = Literal["", "last-compared", "synthetic"]
 Why = Reason | Literal["asked", "estimator", "not-possible", "synthetic"]
@@ -112,7 +112,9 @@ def choose(panel: Panel, rule: Rule | None, study: Study, kind: Compared = "") -
     counted = (min(by_cohort), treated_clusters(panel), compared, panel.n_clusters)
     if rule is None:
         way, why = (_for_synthetic if kind == "synthetic" else _for_regression)(asked, counted)
-        return Choice(way, asked, why, *counted), None
+        draws = study.inference.draws, study.inference.seed
+        drawn = Bootstrapped(study.inference.level, min(draws[0], 9999), draws[1], panel.n_clusters)
+        return Choice(way, asked, why, *counted), drawn if way == "bootstrap" else None
     facts = _facts(panel, rule)
     if asked == "auto":
         way, why = _recommended(facts, counted, study.inference.level)
@@ -171,14 +173,15 @@ def _recommended(facts: _Facts, counted: tuple[int, int, int, int], level: float
 
 
 def _law(way: Way, facts: _Facts, study: Study) -> Law | None:
-    inference = study.inference
+    inference, clusters = study.inference, int(facts.sample.clusters.max()) + 1
     if way == "randomization" or (way == "none" and facts.possible):
         most = min(inference.draws, REASSIGNED_ADJUSTED if facts.sample.adjusted else REASSIGNED)
         table = assignments(facts.sample.start, facts.sample.clusters, most, inference.seed)
-        clusters = table.codes.shape[1]
         once = table.cohorts[np.bincount(table.codes[0], minlength=table.cohorts.size) == 1]
         alone = frozenset(once.tolist()) if clusters * (1 - inference.level) < 1 - 1e-9 else frozenset()
         return Reassigned(placebos(facts.sample, table), inference.level, alone)
+    if way == "bootstrap":
+        return Bootstrapped(inference.level, min(inference.draws, 9999), inference.seed, clusters)
     if way in {"welch", "scaled", "conley-taber", "ferman-pinto"}:
         if not facts.possible:
             raise AssignmentError("cohort-varies")

@@ -15,11 +15,15 @@ from evaltoolkit.kernels.aggregate import membership
 from evaltoolkit.kernels.cluster_means import Means
 from evaltoolkit.kernels.donors import donors
 from evaltoolkit.kernels.few_treated import Spread, scaled, welch
+from evaltoolkit.kernels.multiplier import Law as MultiplierLaw
+from evaltoolkit.kernels.multiplier import Multiplied, multiplier_bootstrap
 from evaltoolkit.kernels.randomization import Inverted, Placebos, by_randomization, joint_test
 from evaltoolkit.kernels.randomization_bands import reach_together
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+MANY_CLUSTERS = 1000
+"""Clusters beyond which the discreteness of multipliers is of no account."""
 
 
 @dataclass
@@ -120,6 +124,37 @@ class Errors:
         size = of.kept.size
         rows = rows.rescaled(error[:size][of.kept], df[:size][of.kept])
         return rows, whole if of.kind == "cells" else whole.rescaled(error[-1:], df[-1:])
+
+
+@dataclass
+class Bootstrapped:
+    """Multiplier bootstrap of R ``did``: errors from the interquartile range of draws, band from their largest t."""
+
+    level: float
+    draws: int
+    seed: int
+    clusters: int
+
+    @property
+    def law(self) -> MultiplierLaw:
+        """Of the multipliers: with many clusters draws from the normal, else Mammen's, with very few Webb's."""
+        return "gaussian" if self.clusters > MANY_CLUSTERS else "mammen" if self.clusters > 12 else "webb"
+
+    def drawn(self, family: Family) -> Multiplied:
+        """Return what the draws say of a family."""
+        return multiplier_bootstrap(
+            family.values, family.spread, self.law, level=self.level, draws=self.draws, seed=self.seed
+        )
+
+    def applied(self, of: Average, rows: Family, whole: Family) -> tuple[Family, Family]:
+        """Return rows and overall value with other errors and the correlations they have."""
+        return self._with(rows), whole if of.kind == "cells" else self._with(whole)
+
+    def _with(self, family: Family) -> Family:
+        if not family.values.size:
+            return family
+        error = self.drawn(family).std_error
+        return family.rescaled(np.where(np.isfinite(error), error, 0.0), family.df)
 
 
 def _bounded(values: FloatArray, test: Inverted) -> tuple[Measured, ...]:

@@ -25,6 +25,7 @@ def words(choice: Choice, estimator: Name, small: SmallCells | None = None) -> s
         "conley-taber": _CONLEY_TABER,
         "ferman-pinto": _CONLEY_TABER + _FERMAN_PINTO,
         "placebo": _PLACEBO,
+        "bootstrap": _BOOTSTRAP,
         "cr2": _CR2,
         "cr3": _CR3,
         "wild": _WILD,
@@ -32,6 +33,13 @@ def words(choice: Choice, estimator: Name, small: SmallCells | None = None) -> s
     return f"{said} {_why(choice, small)}"
 
 
+_BOOTSTRAP = (
+    "Standard errors are by the multiplier bootstrap: influence functions summed within clusters are multiplied at "
+    "random "
+    "(Mammen's law; Webb's up to 12 clusters, the normal above 1,000), and the interquartile range of the draws over "
+    "that "
+    "of the normal is the error (the convention of R did). Intervals use the same reference as analytic ones."
+)
 _CR2 = (
     "Standard errors are clustered (CR2): residuals of each cluster are scaled so that the error is right on average "
     "where clusters vary alike. Intervals use the t distribution with Satterthwaite's degrees of freedom."
@@ -85,6 +93,7 @@ METHOD_NAMES: dict[Way, str] = {
     "conley-taber": "the method of Conley and Taber",
     "ferman-pinto": "the method of Ferman and Pinto",
     "placebo": "placebos among the clusters that never start",
+    "bootstrap": "the multiplier bootstrap",
     "cr2": "CR2 errors",
     "cr3": "CR3 errors",
     "wild": "the wild cluster bootstrap",

@@ -160,7 +160,7 @@ class Options(Section):
     def ways(self) -> tuple[str, ...]:
         """The methods of inference that fit the estimator."""
         own = ESTIMATORS[self.estimator].ways
-        permuted = set(CELL_WAYS) - {"analytic", "jackknife"}
+        permuted = set(CELL_WAYS) - {"analytic", "jackknife", "bootstrap"}
         barred = permuted if self.sampling == "cross-sections" else {"cr2", "cr3", "wild"}
         if self.family == "linear" and self.sampling == "panel":
             barred = set()
