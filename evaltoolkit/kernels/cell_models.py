@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.special import expit
 
-from evaltoolkit.kernels.cohorts import CellError, Rule, comparison_units
+from evaltoolkit.kernels.cell_logit import blamed, chance, newton, spans
+from evaltoolkit.kernels.cohorts import NEVER, CellError, Rule, comparison_units
 from evaltoolkit.kernels.least_squares import least_squares
 
 FloatArray = NDArray[np.float64]
@@ -20,7 +21,9 @@ Cell = tuple[int, int, int]
 TRIM = 0.995
 """Comparison units with a score at or above this get weight zero, as in DRDID."""
 PILOT = 40_000
-_ITERATIONS = 40
+SINGULAR = 1e-11
+"""Least eigenvalue of covariates' correlations below which one follows from the others."""
+_SPAN = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +84,78 @@ def stack(outcome: FloatArray, start: IntArray, design: FloatArray, weights: Flo
     >>> rows.starts.tolist(), rows.order.tolist(), rows.total.tolist()  # less the mean of each period
     ([2, 9], [1, 0], [[1.0, -1.0], [2.0, -2.0]])
     """
-    starts, codes = np.unique(start, return_inverse=True)
-    small = codes.astype(np.uint8 if starts.size < 256 else np.int64)
-    order = np.argsort(small, kind="stable")
+    starts, codes = distinct(start)
+    order = np.argsort(codes, kind="stable")
     edges = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=starts.size))])
-    w = np.ones(start.size) if weights is None else weights[order]
-    y = np.ascontiguousarray(outcome.T[:, order])
-    shift = np.round((y @ w) / w.sum(), 6)
-    y -= shift[:, None]
+    given = np.ones(start.size) if weights is None else weights
+    w = given if weights is None else weights[order]
+    outcome = np.ascontiguousarray(outcome)
+    shift = np.round((given @ outcome) / given.sum(), 6)
+    y = _gathered(outcome, order, shift)
     if weights is not None:
         y *= w
-    X = _orthogonal(design, order, w)
-    return Stack(starts, edges, order, X, w, y, shift, design)
+    return Stack(starts, edges, order, _orthogonal(design, order, w), w, y, shift, design)
+
+
+def distinct(start: IntArray) -> tuple[IntArray, NDArray[Any]]:
+    """Return the J different starts, ascending, and the place of each unit's among them, shape (n,).
+
+    Starts close together are counted, which is faster than to sort them.
+
+    >>> [a.tolist() for a in distinct(np.array([7, NEVER, 5, 7]))]
+    [[5, 7, 9223372036854775807], [1, 2, 0, 1]]
+    """
+    never = start == NEVER
+    low = int(start.min())
+    high = int(np.where(never, low, start).max())
+    if high - low > _SPAN:
+        starts, codes = np.unique(start, return_inverse=True)
+        return starts, codes.astype(np.uint8 if starts.size < 256 else np.int64)
+    place = np.where(never, high - low + 1, start - low)
+    present = np.flatnonzero(np.bincount(place))
+    lookup = np.zeros(high - low + 2, dtype=np.uint8 if present.size < 256 else np.int64)
+    lookup[present] = np.arange(present.size)
+    starts = np.where(present > high - low, NEVER, present + low).astype(np.int64)
+    return starts, lookup[place]
+
+
+def _gathered(table: FloatArray, order: IntArray, shift: FloatArray) -> FloatArray:
+    """Return rows in another order, less a shift, laid out by column."""
+    found = np.empty((table.shape[1], order.size))
+    for s in spans([slice(0, order.size)]):
+        found[:, s] = (table.take(order[s], axis=0) - shift).T
+    return found
 
 
 def _orthogonal(design: FloatArray, order: IntArray, w: FloatArray) -> FloatArray:
     """Return the sorted design in directions of mean square one that do not correlate; the fits are the same."""
     k = design.shape[1]
-    X = np.ascontiguousarray(design.T[:, order])
+    design = np.ascontiguousarray(design)
+    X = _gathered(design, order, np.zeros(k))
     if k == 1:
         return X
+    everyone = [slice(0, w.size)]
     X[1:] -= ((X[1:] @ w) / w.sum())[:, None]
-    spread = np.sqrt(((X[1:] ** 2) @ w) / w.sum())
+    gram = _gram(X, w, everyone)
+    spread = np.sqrt(np.diag(gram)[1:] / w.sum())
     X[1:] /= np.where(spread > 0, spread, 1.0)[:, None]
     for _ in range(2):
-        gram = (X * w) @ X.T / w.sum()
-        try:
-            half = linalg.cholesky(gram, lower=True)
-        except linalg.LinAlgError:
+        gram = _gram(X, w, everyone) / w.sum()
+        if float(np.linalg.eigvalsh(gram)[0]) < SINGULAR:
             return X  # some column follows from others: every cell that needs it will say so
-        X = linalg.solve_triangular(half, X, lower=True, overwrite_b=True)
-    return np.ascontiguousarray(X)
+        half = linalg.cholesky(gram, lower=True)
+        turn = linalg.solve_triangular(half, np.eye(k), lower=True)
+        for s in spans(everyone):
+            X[:, s] = turn @ X[:, s]
+    return X
+
+
+def _gram(X: FloatArray, w: FloatArray, parts: list[slice]) -> FloatArray:
+    """Return the weighted cross-product of some rows, shape (k, k)."""
+    found = np.zeros((X.shape[0], X.shape[0]))
+    for s in spans(parts):
+        found += (X[:, s] * w[s]) @ X[:, s].T
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +214,7 @@ class Model:
         n = X.shape[1]
         if self.score is None:
             return np.full(n, 0.0 if rule.adjust == "regression" and X.shape[0] > 1 else 1.0), np.zeros(n)
-        p = expit(self.score @ X)
+        p = chance(self.score @ X)
         return np.where(p < TRIM, p / (1 - p), 0.0), p
 
 
@@ -192,27 +236,42 @@ def models(rows: Stack, periods: IntArray, every: list[Cell], rule: Rule) -> Ite
             place = (k, int(np.searchsorted(periods, t)), int(np.searchsorted(periods, base)))
             alike.setdefault((int(np.searchsorted(rows.starts, g)), compared), []).append(place)
     before: dict[int, FloatArray] = {}
+    shared: dict[tuple[int, ...], Fitted] = {}
     for (j, compared), members in alike.items():
-        found = _model(rows, rule, j, compared, np.array(members, dtype=np.int64), before.get(j))
+        if compared not in shared:
+            shared[compared] = _fitted(rows, rule, int(rows.starts[j]), [rows.rows(c) for c in compared])
+        those = (j, compared, np.array(members, dtype=np.int64))
+        found = _model(rows, rule, those, shared[compared], before.get(j))
         if found.score is not None:
             before[j] = found.score
         yield found
 
 
+Fitted = tuple[tuple[FloatArray, bool], FloatArray]
+"""Factored cross-product of a comparison group's covariates, and its regression by period, shape (k, T)."""
+
+
+def _fitted(rows: Stack, rule: Rule, g: int, parts: list[slice]) -> Fitted:
+    gram = _checked(rows, g, parts)
+    slope = np.zeros((rows.X.shape[0], rows.total.shape[0]))
+    if rule.adjust == "weighting":
+        return gram, slope
+    for s in spans(parts):
+        slope += rows.X[:, s] @ rows.total[:, s].T
+    return gram, linalg.cho_solve(gram, slope)
+
+
 def _model(
-    rows: Stack, rule: Rule, j: int, compared: tuple[int, ...], members: IntArray, guess: FloatArray | None
+    rows: Stack, rule: Rule, place: tuple[int, tuple[int, ...], IntArray], fitted: Fitted, guess: FloatArray | None
 ) -> Model:
+    j, compared, members = place
+    gram, slope = fitted
     which, to, since = members.T
     k = rows.X.shape[0]
     mine, parts = rows.rows(j), [rows.rows(c) for c in compared]
     g = int(rows.starts[j])
-    gram = _checked(rows, g, parts)
     n1 = float(rows.size[mine].sum())
     at = rows.X[:, mine] @ rows.size[mine] / n1
-    slope = np.zeros((k, rows.total.shape[0]))
-    if rule.adjust != "weighting":
-        cross = sum((rows.X[:, s] @ rows.total[:, s].T for s in parts), np.zeros_like(slope))
-        slope = linalg.cho_solve(gram, cross)
     mean = rows.total[:, mine].sum(axis=1) / n1 - at @ slope
     score, information = None, np.zeros((k, k))
     if k > 1 and rule.adjust != "regression":
@@ -234,8 +293,7 @@ def _weighted(
     total, first = 0.0, np.zeros(k)
     outcome, outcome_x = np.zeros(rows.total.shape[0]), np.zeros((k, rows.total.shape[0]))
     second = np.zeros((k, k))
-    for c in blank.compared:
-        s = rows.rows(c)
+    for s in spans([rows.rows(c) for c in blank.compared]):
         X = rows.X[:, s]
         e = blank.odds(X, rule)[0]
         weight = e * rows.size[s]
@@ -262,10 +320,9 @@ def _weighted(
 
 def _checked(rows: Stack, g: int, parts: list[slice]) -> tuple[FloatArray, bool]:
     """Return the factored cross-product of the comparison group's covariates, or say which column is to blame."""
-    k = rows.X.shape[0]
-    gram = sum(((rows.X[:, s] * rows.size[s]) @ rows.X[:, s].T for s in parts), np.zeros((k, k)))
+    gram = _gram(rows.X, rows.size, parts)
     scale = np.sqrt(np.clip(np.diag(gram), 0.0, None))
-    fine = bool((scale > 0).all()) and float(np.linalg.eigvalsh(gram / np.outer(scale, scale))[0]) > 1e-11
+    fine = bool((scale > 0).all()) and float(np.linalg.eigvalsh(gram / np.outer(scale, scale))[0]) > SINGULAR
     if not fine:
         kept = np.concatenate([rows.order[s] for s in parts])
         fit = least_squares(rows.raw[kept], np.zeros(kept.size))
@@ -293,45 +350,3 @@ def _score(
         treated = np.concatenate([np.full(w.size, d == 1) for _, w, d in sample])
         raise CellError("separation", g, blamed(rows.raw[kept], treated))
     return found
-
-
-def newton(
-    sample: list[tuple[FloatArray, FloatArray, float]], beta: FloatArray
-) -> tuple[FloatArray, FloatArray] | None:
-    """Return coefficients and information of a logit; None where they do not exist."""
-    k = beta.size
-    step, value = np.zeros(k), -np.inf
-    done = False
-    for _ in range(_ITERATIONS):
-        gradient, H, now = np.zeros(k), np.zeros((k, k)), 0.0
-        careful = not done and float(np.abs(step).max(initial=0.0)) > 0.5
-        for X, w, d in sample:
-            p = expit(beta @ X)
-            gradient += X @ (w * (d - p))
-            H += (X * (w * p * (1 - p))) @ X.T
-            if careful:
-                now += float(w @ np.log(np.maximum(p if d else 1 - p, 1e-300)))
-        if done:
-            return beta, H
-        if careful and now < value - 1e-9 * abs(value):
-            step = step / 2
-            beta = beta - step
-            continue
-        value = now if careful else -np.inf
-        try:
-            step = linalg.cho_solve(linalg.cho_factor(H, lower=True), gradient)
-        except (linalg.LinAlgError, ValueError):
-            return None
-        beta = beta + step
-        # The error after this step is of the order of its square.
-        done = float(np.abs(step).max()) < 1e-7 * max(1.0, float(np.abs(beta).max()))
-    return None
-
-
-def blamed(X: FloatArray, treated: NDArray[np.bool_]) -> int:
-    """Return the column that tells the cohort apart by itself, or 0 where only a combination does."""
-    for j in range(1, X.shape[1]):
-        mine, theirs = X[treated, j], X[~treated, j]
-        if mine.max() <= theirs.min() or theirs.max() <= mine.min():
-            return j
-    return 0

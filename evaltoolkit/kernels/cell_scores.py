@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.kernels.aggregate import Sizes
+from evaltoolkit.kernels.cell_logit import spans
 from evaltoolkit.kernels.cell_models import Cell, Model, Stack
 from evaltoolkit.kernels.cohorts import NEVER, Rule
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-_BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +150,48 @@ def _pieces(
         n1 = float(rows.size[rows.rows(j)].sum())
         if not which.size:
             continue
-        for lo in range(int(rows.edges[j]), int(rows.edges[j + 1]), _BLOCK):
-            s = slice(lo, min(lo + _BLOCK, int(rows.edges[j + 1])))
+        linear = [_linear(m, j, rows.total.shape[0]) for m in used]
+        for s in spans([rows.rows(j)]):
             w, total = rows.size[s], rows.total[:, s]
-            parts = [_effects(m, j, rows.X[:, s], (total, w), rule) for m in used]
-            parts.append((total[at] - levels[mine][:, None] * w) / n1)
-            parts.append(np.broadcast_to(w, (which.size - sum(p.shape[0] for p in parts), w.size)))
-            yield s, which, np.concatenate(parts)
+            psi, at_row = np.empty((which.size, w.size)), 0
+            for m, table in zip(used, linear, strict=True):
+                np.matmul(table, _terms(m, j, rows.X[:, s], (total, w), rule), out=psi[at_row : at_row + m.cells.size])
+                at_row += m.cells.size
+            psi[at_row : at_row + mine.size] = (total[at] - levels[mine][:, None] * w) / n1
+            psi[at_row + mine.size :] = w
+            yield s, which, psi
 
 
-def _effects(m: Model, j: int, X: FloatArray, values: tuple[FloatArray, FloatArray], rule: Rule) -> FloatArray:
+def _linear(m: Model, j: int, periods: int) -> FloatArray:
+    """Return what multiplies ``_terms`` in the influence functions of a model's cells, shape (c, T + 1 + 2 k)."""
+    sign = 1 / m.n_treated if j == m.cohort else 1.0
+    change = np.zeros((m.cells.size, periods))
+    change[np.arange(m.cells.size), m.to] += sign
+    change[np.arange(m.cells.size), m.since] -= sign
+    level = -m.treated * sign if j == m.cohort else m.theirs
+    follow = -m.follow.T if j == m.cohort else m.follow.T
+    return np.concatenate([change, level[:, None], follow, -sign * m.gap.T], axis=1)
+
+
+def _terms(m: Model, j: int, X: FloatArray, values: tuple[FloatArray, FloatArray], rule: Rule) -> FloatArray:
+    r"""Return what the influence functions of all cells of a model are linear in, shape (T + 1 + 2 k, rows).
+
+    The same as ``loadings``, with sums over k and T in place of arrays by cell.
+    """
     total, w = values
-    alpha, rest = loadings(m, j, X, rule)
-    found: FloatArray = alpha * (total[m.to] - total[m.since]) + w * rest
+    T, k = total.shape[0], X.shape[0]
+    e, p = m.odds(X, rule)
+    found = np.empty((T + 1 + 2 * k, w.size))
+    if j == m.cohort:
+        found[:T], found[T], found[T + 1 + k :] = total, w, w * X
+        np.multiply(w * (1 - p), X, out=found[T + 1 : T + 1 + k])
+        return found
+    share = e / m.odds_total if m.odds_total > 0 else np.zeros_like(e)
+    alpha = m.moved @ X - share
+    np.multiply(alpha, total, out=found[:T])
+    np.multiply(share, w, out=found[T])
+    np.multiply(w * p, X, out=found[T + 1 : T + 1 + k])
+    np.multiply(alpha * w, X, out=found[T + 1 + k :])
     return found
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.special import expit
 
-from evaltoolkit.kernels.cell_models import PILOT, TRIM, Cell, blamed, newton, stack
+from evaltoolkit.kernels.cell_logit import blamed, newton
+from evaltoolkit.kernels.cell_models import PILOT, TRIM, Cell, stack
 from evaltoolkit.kernels.cohorts import CellError, Rule, cells, comparison_units
 from evaltoolkit.kernels.least_squares import least_squares
 

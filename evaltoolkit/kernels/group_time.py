@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.kernels.aggregate import Sizes
-from evaltoolkit.kernels.cell_models import TRIM, Cell, models, stack
+from evaltoolkit.kernels.cell_models import TRIM, Cell, distinct, models, stack
 from evaltoolkit.kernels.cell_scores import joint
 from evaltoolkit.kernels.cohorts import NEVER, CellError, Rule, cells, comparison_units
 
@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+FEW_ROWS, LOOK = 200, 4096
+"""Distinct rows of covariates up to which sums by row are used, and units that are looked at for them."""
 MANY = 20_000
 """Units beyond which, where they are the clusters, cross-products stand in for a row of scores for each."""
 
@@ -110,7 +112,9 @@ def group_time(
         - \frac{\sum_C w e (\Delta Y - \hat\mu)}{\sum_C w e}.
 
     ``weighting`` sets :math:`\hat\mu = 0`; ``regression`` leaves out the second term. Scores account for the estimation
-    of both models. In a panel with holes a cell uses the units that are observed in both of its periods.
+    of both models. In a panel with holes a cell uses the units that are observed in both of its periods. Large panels
+    without covariates, or with few distinct rows of them, are estimated from their moments (``moment_group_time``): the
+    same numbers from sums by cohort and row.
 
     Parameters
     ----------
@@ -176,9 +180,15 @@ def group_time_study(
     """
     alone = clusters is None or int(clusters.max()) + 1 == outcome.shape[0]
     codes = None if alone and outcome.shape[0] > MANY else np.arange(outcome.shape[0]) if clusters is None else clusters
-    holes = np.isnan(outcome).any() or np.isnan(design).any()
-    every = cells(start, periods, rule)
-    counts = _counts(start, periods, rule, every)
+    holes = _missing(outcome) or _missing(design)
+    starts, place = distinct(start)
+    every = cells(starts, periods, rule)
+    counts = _counts(starts, np.bincount(place), periods, rule, every)
+    if codes is None and not holes and _few_rows(design):
+        from evaltoolkit.kernels.cohort_moments import cohort_moments
+        from evaltoolkit.kernels.moment_effects import moment_group_time
+
+        return moment_group_time(cohort_moments(outcome, start, periods, design[:, 0], weights), rule)
     if holes or design.shape[1] > 1:
         from evaltoolkit.kernels.cell_by_cell import observed_cells
 
@@ -191,8 +201,24 @@ def group_time_study(
     return Study(table, found.sizes, found.levels, found.level_scores)
 
 
-def _counts(start: IntArray, periods: IntArray, rule: Rule, every: list[Cell]) -> tuple[IntArray, IntArray]:
-    starts, n = np.unique(start, return_counts=True)
+def _few_rows(design: FloatArray) -> bool:
+    """Say whether units share so few rows of covariates that sums by row are the shorter way; a sample decides."""
+    if design.shape[1] > 1:
+        return False
+    if design.shape[2] == 1:
+        return True
+    part = design[:: max(1, design.shape[0] // LOOK), 0]
+    return int(np.unique(part, axis=0).shape[0]) <= FEW_ROWS
+
+
+def _missing(values: FloatArray) -> bool:
+    """Say whether any value is missing; a sum that is none at all saves looking at each."""
+    return bool(np.isnan(values.sum())) and bool(np.isnan(values).any())
+
+
+def _counts(
+    starts: IntArray, n: IntArray, periods: IntArray, rule: Rule, every: list[Cell]
+) -> tuple[IntArray, IntArray]:
     treated = np.array([n[starts == g].sum() for g, _, _ in every], dtype=np.int64)
     compared = np.array([n[comparison_units(starts, periods, rule, c)].sum() for c in every], dtype=np.int64)
     return treated, compared
@@ -220,11 +246,11 @@ def effects(
     >>> found[0], found[1].tolist()
     ([(3, 2, 1), (3, 3, 2)], [0.0, 6.0])
     """
-    if np.isnan(outcome).any() or np.isnan(design).any() or design.shape[1] > 1:
+    if _missing(outcome) or _missing(design) or design.shape[1] > 1:
         from evaltoolkit.kernels.cell_by_cell import observed_effects
 
         return observed_effects(outcome, start, periods, design, rule, weights)
-    every = cells(start, periods, rule)
+    every = cells(distinct(start)[0], periods, rule)
     att = np.zeros(len(every))
     for m in models(stack(outcome, start, design[:, 0], weights), periods, every, rule):
         att[m.cells] = m.att

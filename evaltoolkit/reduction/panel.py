@@ -13,6 +13,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+_LOOK = 100_000
+"""Rows looked at for the number of periods."""
+_ROWS = 8192
+"""Units looked at at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -91,12 +96,42 @@ class Panel:
         return int(self.clusters.max()) + 1
 
 
+def balanced(unit: NDArray[Any], period: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the periods, shape (T,), where rows are sorted by unit and period and no unit lacks one; None elsewhere.
+
+    Then any column has shape (n, T) as it stands. Two passes over the codes, none where the first units disagree.
+
+    >>> balanced(np.array([4, 4, 7, 7]), np.array([1, 2, 1, 2])).tolist()
+    [1, 2]
+    >>> balanced(np.array([4, 4, 7]), np.array([1, 2, 1])) is None
+    True
+    """
+    n = unit.size
+    T = int(np.searchsorted(unit[:_LOOK], unit[0], side="right")) if n else 0
+    if T == 0 or n % T or n != period.size:
+        return None
+    units, steps = unit.reshape(-1, T), period.reshape(-1, T)
+    if not (np.diff(steps[0]) > 0).all():
+        return None
+    for at in range(0, units.shape[0], _ROWS):
+        part = units[at : at + _ROWS]
+        later = units[at + 1 : at + _ROWS + 1, 0]
+        whole = (part == part[:, :1]).all() and (steps[at : at + _ROWS] == steps[0]).all()
+        if not whole or not (later > part[: later.size, 0]).all():
+            return None
+    found: NDArray[Any] = steps[0]
+    return found
+
+
 def widen(unit: IntArray, period: IntArray, values: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """Lay long values out by unit and period, shape (n, T); missing where there is no row.
 
     >>> widen(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([5.0, 6, 7]), (2, 2)).tolist()
     [[5.0, nan], [6.0, 7.0]]
     """
+    periods = balanced(unit, period) if unit.size == shape[0] * shape[1] else None
+    if periods is not None and periods.size == shape[1]:
+        return values.reshape(shape).astype(np.float64)
     wide = np.full(shape, np.nan)
     wide[unit, period] = values
     return wide

@@ -313,3 +313,36 @@ def test_wald() -> None:
     assert small.p_value == pytest.approx(stats.f.sf(test.statistic * 8 / 30, 3, 8))
     assert wald(theta, np.ones((3, 3))) is None
     assert wald(theta, V, 2) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("adjust", ["doubly-robust", "regression"])
+def test_a_covariate_that_follows_from_others_but_for_rounding_is_refused(seed: int, adjust: Any) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(300, 2))
+    X = np.column_stack([np.ones(300), x, 1 + 2 * x[:, 0] + 3 * x[:, 1]])[:, None, :]
+    start = np.repeat([3, NEVER], [60, 240])
+    with pytest.raises(CellError) as caught:
+        group_time(rng.normal(size=(300, 4)), start, np.arange(1, 5), X, Rule("never", adjust))
+    assert caught.value.why == "collinear"
+
+
+@pytest.mark.parametrize("adjust", ["doubly-robust", "weighting", "regression"])
+@pytest.mark.parametrize("comparison", ["never", "not-yet"])
+def test_large_panels_take_the_short_way_to_the_same_numbers(comparison: Any, adjust: Any) -> None:
+    rng = np.random.default_rng(1)
+    n = 20_400
+    x = rng.integers(0, 3, n).astype(float)
+    start = np.where(rng.random(n) < 0.6, NEVER, rng.integers(3, 6, n))
+    y = rng.normal(size=(n, 6)) + x[:, None] * np.arange(6)
+    X = np.column_stack([np.ones(n), x])[:, None, :]
+    rule = Rule(comparison, adjust)
+    short = group_time(y, start, np.arange(1, 7), X, rule)
+    # Clusters of units in pairs keep a row of scores each; their effects come from the rows.
+    rows = group_time(y, start, np.arange(1, 7), X, rule, np.arange(n) // 2)
+    assert short.att == pytest.approx(rows.att, abs=1e-10)
+    part = slice(0, 20_000)
+    long = group_time(y[part], start[part], np.arange(1, 7), X[part], rule)
+    assert long.scores.shape[0] == 20_000 > short.scores.shape[0]
+    whole, piece = (np.sqrt((found.scores**2).sum(axis=0)) for found in (short, long))
+    assert whole == pytest.approx(piece, rel=0.05)

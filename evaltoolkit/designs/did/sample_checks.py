@@ -171,7 +171,7 @@ def _simulated(fitted: Fitted) -> float | None:
     if not plain or int(calm.sum()) < FEWEST_PERIODS:
         return None
 
-    def estimate(outcome: FloatArray, start: IntArray, periods: IntArray) -> float:
+    def _estimate(outcome: FloatArray, start: IntArray, periods: IntArray) -> float:
         every, att = effects(outcome, start, periods, np.ones((start.size, 1, 1)), options.rule, panel.weights)
         cohort, period = (np.array([c[i] for c in every], dtype=np.int64) for i in (0, 1))
         cohorts, n = np.unique(start, return_counts=True)
@@ -179,7 +179,7 @@ def _simulated(fitted: Fitted) -> float | None:
 
     rule = PlaceboRule(options.anticipation, 1, 1, SIMULATED, fitted.study.inference.seed)
     try:
-        found = placebo_starts(panel.outcome, panel.start, panel.periods, estimate, rule, panel.clusters)
+        found = placebo_starts(panel.outcome, panel.start, panel.periods, _estimate, rule, panel.clusters)
         curve = power_curve(found.estimates, np.zeros(1), alpha=1 - fitted.level)
     except ValueError:
         return None
