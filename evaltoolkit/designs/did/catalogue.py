@@ -86,7 +86,7 @@ ESTIMATORS: dict[Name, Estimator] = {
         takes=_takes("comparison", "covariates", "weighting", "weights", "event_window"),
     ),
     "switching": Estimator(
-        "effects of a treatment that switches on and off (de Chaisemartin and D'Haultfœuille)", cells=False,
+        "the comparison of switchers with units not yet switched (de Chaisemartin and D'Haultfœuille)", cells=False,
         takes=_takes("event_window"),
     ),
     "triple-difference": Estimator(

@@ -198,6 +198,10 @@ def _estimated_by(fitted: Fitted) -> str:
         else f"Effects of each group that started together were estimated for each {noun} by "
         f"{ESTIMATORS[fitted.options.estimator].words}."
     )
+    if fitted.options.estimator == "triple-difference":
+        compared += (
+            f" In each place eligible {fitted.unit} were set beside ineligible ones; what changed for both drops out."
+        )
     return f"{compared}{adjusted} The result is the average of these effects {over}.{ahead if early else ''}"
 
 
