@@ -11,19 +11,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evaltoolkit.comparison import Comparison
     from evaltoolkit.errors import EvaluationError
     from evaltoolkit.evaluation import Evaluation
-    from evaltoolkit.notebook import did, evaluate, its, match
+    from evaltoolkit.notebook import compare, did, evaluate, its, match
     from evaltoolkit.results import Result, load_result
     from evaltoolkit.study import Outcome
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Comparison": "evaltoolkit.comparison",
     "Evaluation": "evaltoolkit.evaluation",
     "EvaluationError": "evaltoolkit.errors",
     "Outcome": "evaltoolkit.study",
     "Result": "evaltoolkit.results",
+    "compare": "evaltoolkit.notebook",
     "did": "evaltoolkit.notebook",
     "evaluate": "evaltoolkit.notebook",
     "its": "evaltoolkit.notebook",
@@ -32,10 +35,12 @@ _PLACES = {
 }
 
 __all__ = [
+    "Comparison",
     "Evaluation",
     "EvaluationError",
     "Outcome",
     "Result",
+    "compare",
     "did",
     "evaluate",
     "its",

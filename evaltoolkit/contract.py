@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from evaltoolkit.data import Source
 from evaltoolkit.errors import OptionError, SetupError
@@ -36,6 +37,34 @@ class Design(Protocol[OptionsT]):
 
     def estimate(self, study: Study, options: OptionsT, sample: AnalysisSample[Any]) -> Result:
         """Estimate, describe, and seal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A reasonable way to estimate the effect that a study asks for.
+
+    Attributes
+    ----------
+    label
+        A short name that no other alternative of the study has.
+    choices
+        What it chose, in words, by kind of choice ("Estimator", "Comparison"); a kind that does not apply is left out.
+    settings
+        The design's own keys, as a study has them.
+    """
+
+    label: str
+    choices: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+
+@runtime_checkable
+class OffersAlternatives(Protocol):
+    """A design that knows other reasonable ways to estimate the same effect; designs may go without."""
+
+    def alternatives(self, study: Study, options: Any, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
+        """Return the study's own way first, with its settings as they are, and then the others."""
         ...
 
 

@@ -15,6 +15,7 @@ from evaltoolkit.results.numbers import digits_for
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from evaltoolkit.comparison import Comparison
     from evaltoolkit.pipeline import Evaluated
     from evaltoolkit.reduction import AnalysisSample
     from evaltoolkit.study import Study
@@ -40,6 +41,7 @@ class Evaluation:
         self.result: Result = evaluated.result
         self.sample: AnalysisSample[Any] = evaluated.sample
         self.study: Study = evaluated.study
+        self._evaluated = evaluated
 
     def tidy(self, kind: str | None = None) -> pd.DataFrame:
         """Return the estimates as a frame, one row each; ``kind`` keeps one kind (``overall``, ``event-time`` ...)."""
@@ -90,6 +92,18 @@ class Evaluation:
             if kind is None or kind in {figure.kind, figure.key}:
                 return figure
         raise OptionError.unknown("kind", kind, dict.fromkeys(f.kind for f in figures))
+
+    def compare(self) -> Comparison:
+        """Estimate the effect in every reasonable way of the design: ``tidy``, ``plot``, ``summary``, ``write``.
+
+        Raises
+        ------
+        OptionError
+            The design, or this study, has no alternative.
+        """
+        from evaltoolkit.comparison import compare
+
+        return compare(self._evaluated)
 
     def report(self, path: str | Path) -> Path:
         """Write the report; the suffix (.pdf or .json) picks the format. Returns the path."""

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["Evaluation", "Outcome", "did", "evaluate", "its", "match"]
+    from evaltoolkit.comparison import Comparison
+
+__all__ = ["Evaluation", "Outcome", "compare", "did", "evaluate", "its", "match"]
 
 Covariate = str | Mapping[str, Any]
 RowKind = Literal["people", "events", "aggregates"]
@@ -353,3 +355,41 @@ def evaluate(path: str | Path) -> Evaluation:
     evaltoolkit.errors.DesignFileValueError: there is no design file 'no_such_file.toml'...
     """
     return Evaluation(_evaluate(path))
+
+
+def compare(study: str | Path | Evaluation) -> Comparison:
+    """Estimate the effect of a study in every reasonable way of its design: a specification curve.
+
+    Parameters
+    ----------
+    study
+        A design file, or an evaluation (for which ``evaluation.compare()`` is the same).
+
+    Returns
+    -------
+    Comparison
+        ``tidy()`` has one row for each analysis, with the reason where there is no estimate; ``plot()`` draws the
+        curve; ``summary()`` says how far the analyses agree; ``write(folder)`` writes ``compare.json`` and the figure.
+
+    Raises
+    ------
+    EvaluationError
+        The design file, the data or an option has to change, or there is no alternative.
+
+    References
+    ----------
+    Simonsohn, U., Simmons, J. and Nelson, L. (2020). Specification curve analysis. Nature Human Behaviour 4.
+    doi:10.1038/s41562-020-0912-z
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import evaltoolkit as ev
+    >>> panel = pd.DataFrame([
+    ...     {"site": s, "year": t, "start": 2021 if s < 12 else 0, "y": s % 5 + t % 3 + (s < 12 and t >= 2021) * 2.0}
+    ...     for s in range(24) for t in range(2018, 2024)])
+    >>> c = ev.compare(ev.did(panel, outcome="y", unit="site", time="year", first_treated="start"))
+    >>> c.tidy()["estimate"].dropna().round(6).unique().tolist()
+    [2.0]
+    """
+    return (study if isinstance(study, Evaluation) else evaluate(study)).compare()

@@ -55,12 +55,13 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """An evaluated study: ``result`` is sealed and safe to share, ``sample`` is row level and stays in memory."""
+    """An evaluated study: ``result`` is sealed and safe to share; ``sample`` and ``source`` stay in memory."""
 
     study: Study
     options: Any
     sample: AnalysisSample[Any]
     result: Result
+    source: Source
 
 
 def load_study(path: str | Path, *, allow_outside: bool = False) -> Study:
@@ -104,7 +105,20 @@ def estimate(prepared: Prepared) -> Evaluated:
     result = _with_secondary(result, prepared)
     result = _with_recording_checks(result, study)
     result = dataclasses.replace(result, evidence=rate(result), provenance=_provenance(study, prepared.source))
-    return Evaluated(study, prepared.options, prepared.sample, result)
+    return Evaluated(study, prepared.options, prepared.sample, result, prepared.source)
+
+
+def headline_of(study: Study, source: Source) -> tuple[Estimate, AnalysisSample[Any]]:
+    """Return the sealed headline of a study alone, with the sample behind it: for analyses that stand beside another.
+
+    Raises
+    ------
+    EvaluationError
+        The design, the data or an option does not allow it.
+    """
+    prepared = prepare(study, source)
+    result = prepared.design.estimate(study, prepared.options, prepared.sample)
+    return result.headline, prepared.sample
 
 
 def evaluate(study: Study | str | Path, source: Source | None = None) -> Evaluated:

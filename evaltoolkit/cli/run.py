@@ -106,7 +106,7 @@ def evaluate_to_folder(
 
     study = load_study(file, allow_outside=allow_outside)
     study = study if seed is None else with_seed(study, seed)
-    folder = _report_folder(file, out)
+    folder = report_folder(file, out)
     console.say(f"{file.name}: estimating")
     result = evaluate(study).result
     console.say(f"{file.name}: writing the report")
@@ -128,11 +128,12 @@ def evaluate_to_folder(
     }
 
 
-def _report_folder(file: Path, out: Path | None) -> Path:
+def report_folder(file: Path, out: Path | None, *, suffix: str = "") -> Path:
+    """Return the folder that the outputs of a design file are written to, and refuse one that a file stands for."""
     from evaltoolkit.cli.files import cannot_write
     from evaltoolkit.study import project_root
 
-    folder = (out if out is not None else project_root(file) / "reports") / file.stem
+    folder = (out if out is not None else project_root(file) / "reports") / (file.stem + suffix)
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise cannot_write(place, NotADirectoryError(20, "it is a file, not a folder"))

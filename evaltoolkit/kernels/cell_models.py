@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
-from evaltoolkit.kernels.cell_logit import blamed, chance, newton, spans
+from evaltoolkit.kernels.cell_logit import blamed, chance, newton, solve, spans
 from evaltoolkit.kernels.cohorts import NEVER, CellError, Rule, comparison_units
 from evaltoolkit.kernels.least_squares import least_squares
 
@@ -143,8 +142,7 @@ def _orthogonal(design: FloatArray, order: IntArray, w: FloatArray) -> FloatArra
         gram = _gram(X, w, everyone) / w.sum()
         if float(np.linalg.eigvalsh(gram)[0]) < SINGULAR:
             return X  # some column follows from others: every cell that needs it will say so
-        half = linalg.cholesky(gram, lower=True)
-        turn = linalg.solve_triangular(half, np.eye(k), lower=True)
+        turn = np.linalg.inv(np.linalg.cholesky(gram))
         for s in spans(everyone):
             X[:, s] = turn @ X[:, s]
     return X
@@ -247,8 +245,8 @@ def models(rows: Stack, periods: IntArray, every: list[Cell], rule: Rule) -> Ite
         yield found
 
 
-Fitted = tuple[tuple[FloatArray, bool], FloatArray]
-"""Factored cross-product of a comparison group's covariates, and its regression by period, shape (k, T)."""
+Fitted = tuple[FloatArray, FloatArray]
+"""Cross-product of a comparison group's covariates, and its regression by period, shape (k, T)."""
 
 
 def _fitted(rows: Stack, rule: Rule, g: int, parts: list[slice]) -> Fitted:
@@ -258,7 +256,7 @@ def _fitted(rows: Stack, rule: Rule, g: int, parts: list[slice]) -> Fitted:
         return gram, slope
     for s in spans(parts):
         slope += rows.X[:, s] @ rows.total[:, s].T
-    return gram, linalg.cho_solve(gram, slope)
+    return gram, solve(gram, slope)
 
 
 def _model(
@@ -281,12 +279,12 @@ def _model(
         mean[to] - mean[since], np.zeros(which.size), n1,
     )  # fmt: skip
     if rule.adjust == "regression" and k > 1:
-        return replace(blank, moved=linalg.cho_solve(gram, -at))
+        return replace(blank, moved=solve(gram, -at))
     return _weighted(rows, rule, blank, gram, at, information)
 
 
 def _weighted(
-    rows: Stack, rule: Rule, blank: Model, gram: tuple[FloatArray, bool], at: FloatArray, information: FloatArray
+    rows: Stack, rule: Rule, blank: Model, gram: FloatArray, at: FloatArray, information: FloatArray
 ) -> Model:
     """Fill in the term of the comparison group."""
     k = rows.X.shape[0]
@@ -309,17 +307,17 @@ def _weighted(
     theirs = left[blank.to] - left[blank.since]
     moved = np.zeros(k)
     if rule.adjust != "weighting":
-        moved = linalg.cho_solve(gram, first / total - at)
+        moved = solve(gram, first / total - at)
     follow = np.zeros((k, theirs.size))
     if blank.score is not None:
         spread = (outcome_x - second @ blank.slope) / total
         pull = spread[:, blank.to] - spread[:, blank.since] - np.outer(first / total, theirs)
-        follow = linalg.cho_solve(linalg.cho_factor(information, lower=True), pull)
+        follow = solve(information, pull)
     return replace(blank, odds_total=total, moved=moved, follow=follow, theirs=theirs)
 
 
-def _checked(rows: Stack, g: int, parts: list[slice]) -> tuple[FloatArray, bool]:
-    """Return the factored cross-product of the comparison group's covariates, or say which column is to blame."""
+def _checked(rows: Stack, g: int, parts: list[slice]) -> FloatArray:
+    """Return the cross-product of the comparison group's covariates, or say which column is to blame."""
     gram = _gram(rows.X, rows.size, parts)
     scale = np.sqrt(np.clip(np.diag(gram), 0.0, None))
     fine = bool((scale > 0).all()) and float(np.linalg.eigvalsh(gram / np.outer(scale, scale))[0]) > SINGULAR
@@ -327,8 +325,7 @@ def _checked(rows: Stack, g: int, parts: list[slice]) -> tuple[FloatArray, bool]
         kept = np.concatenate([rows.order[s] for s in parts])
         fit = least_squares(rows.raw[kept], np.zeros(kept.size))
         raise CellError("collinear", g, int(fit.aliased[0]) if fit.aliased.size else 0)
-    factored: tuple[FloatArray, bool] = linalg.cho_factor(gram, lower=True)
-    return factored
+    return gram
 
 
 def _score(

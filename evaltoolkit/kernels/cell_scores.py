@@ -16,6 +16,9 @@ from evaltoolkit.kernels.cohorts import NEVER, Rule
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+_ALONE = 250_000
+_LEAST = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -212,8 +215,22 @@ def _summed(rows: Stack, pieces: Iterator[Piece], width: int, codes: IntArray) -
 def _products(pieces: Iterator[Piece], width: int) -> FloatArray:
     found = np.zeros((width, width))
     for _, which, psi in pieces:
-        found[np.ix_(which, which)] += psi @ psi.T
+        found[np.ix_(which, which)] += _square(psi)
     return found
+
+
+def _square(psi: FloatArray) -> FloatArray:
+    """Return the cross-product of rows in parts for which OpenBLAS starts no threads.
+
+    These cost more than they save on matrices of this size, and many times as much while other processes run.
+    """
+    step = _ALONE // psi.shape[0] ** 2
+    if step < _LEAST:
+        return np.asarray(psi @ psi.T)
+    full = psi.shape[1] // step * step
+    parts = psi[:, :full].reshape(psi.shape[0], -1, step).transpose(1, 0, 2)
+    rest = psi[:, full:]
+    return np.asarray((parts @ parts.transpose(0, 2, 1)).sum(axis=0) + rest @ rest.T)
 
 
 def factor(products: FloatArray) -> FloatArray:

@@ -251,10 +251,11 @@ def sample(table: Types, periods: IntArray, horizons: Horizons, goal: Target) ->
     offsets = np.union1d(goal.offsets, np.arange(horizons.after + 1)) if horizons.fixed else goal.offsets
     found = []
     for t in times.tolist() if goal.offsets.size else []:
-        before = np.flatnonzero(periods < t)[-horizons.base :]
-        if before.size < horizons.base or not np.isin(t + offsets, periods).all():
+        before = np.arange(np.searchsorted(periods, t))[-horizons.base :]
+        needed = np.searchsorted(periods, t + offsets)
+        if before.size < horizons.base or needed[-1] == periods.size or (periods[needed] != t + offsets).any():
             continue
-        seen = table.observed[:, np.searchsorted(periods, t + offsets)].all(axis=1)
+        seen = table.observed[:, needed].all(axis=1)
         base = np.zeros(table.observed.shape)
         base[:, before] = table.observed[:, before]
         count = base.sum(axis=1)

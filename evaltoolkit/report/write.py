@@ -20,7 +20,7 @@ from evaltoolkit.plots import svg
 from evaltoolkit.report.blocks import Picture, ReportModel
 from evaltoolkit.report.model import build
 from evaltoolkit.report.typst_pdf import render
-from evaltoolkit.results import Result, to_json
+from evaltoolkit.results import Provenance, Result, to_json
 
 Format = Literal["pdf", "json"]
 MANIFEST: Final = "manifest.json"
@@ -69,17 +69,37 @@ def write_report(
     for name in wanted:
         if name not in _FORMATS:
             raise OptionError.unknown("format", name, _FORMATS)
+    _may_replace(Path(os.path.realpath(folder)))
+    return write_files(_contents(result, wanted, on_warning or (lambda _: None)), folder, result.provenance)
+
+
+def write_files(contents: Mapping[str, bytes], folder: str | Path, source: Provenance) -> list[Path]:
+    """Write files and their ``manifest.json`` as a folder, in one step; an earlier folder of this kind is replaced.
+
+    Parameters
+    ----------
+    contents
+        What to write, by path inside the folder.
+    folder
+        The folder.
+    source
+        What the files were made from, for the manifest.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, or holds files without a manifest.
+    """
     place = Path(os.path.realpath(folder))
     _may_replace(place)
-    contents = _contents(result, wanted, on_warning or (lambda _: None))
-    contents[MANIFEST] = _manifest(result, contents)
+    every = {**contents, MANIFEST: _manifest(source, contents)}
     with _said_clearly(place), _temporary(place) as fresh:
-        for name, data in contents.items():
+        for name, data in every.items():
             target = fresh / name
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(data)
         _move(fresh, place)
-    return [Path(folder) / name for name in contents]
+    return [Path(folder) / name for name in every]
 
 
 def write_file(result: Result, path: str | Path, *, as_format: Format | None = None) -> Path:
@@ -150,8 +170,7 @@ def _pictures(model: ReportModel) -> dict[str, Picture]:
     return named
 
 
-def _manifest(result: Result, contents: Mapping[str, bytes]) -> bytes:
-    source = result.provenance
+def _manifest(source: Provenance, contents: Mapping[str, bytes]) -> bytes:
     facts = {
         "schema": "evaltoolkit.manifest/1",
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())},

@@ -19,7 +19,10 @@ EstimateKind = Literal[
 ]  # fmt: skip
 Standing = Literal["primary", "secondary", "exploratory", "sensitivity"]
 VerdictWord = Literal["pass", "caution", "fail", "not-applicable"]
-FigureKind = Literal["effect_path", "trajectories", "series", "love", "overlap", "forest", "flow", "decomposition"]
+FigureKind = Literal[
+    "effect_path", "trajectories", "series", "love", "overlap", "forest", "flow", "decomposition",
+    "specification_curve",
+]  # fmt: skip
 ColumnKind = Literal["text", "number", "people", "count", "share", "p-value", "basis"]
 Cell = str | int | float | bool | None
 

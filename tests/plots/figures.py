@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -193,3 +194,25 @@ def decomposition(n: int = 9) -> FigureData:
         average=0.31,
         average_text="two-way fixed effects: +0.31",
     )
+
+
+def specification_curve(n: int = 24, *, scale: float = 1.0, hidden: tuple[int, ...] = (), name: str = "") -> FigureData:
+    estimators = (
+        "Callaway-Sant'Anna", "Two-way", "Sun-Abraham", "Imputation", "Two-stage", "Extended two-way, Poisson",
+        "Stacked",
+    )  # fmt: skip
+    rows: list[tuple[Any, ...]] = []
+    for i in range(n):
+        e = scale * (0.6 + 0.35 * math.sin(2.4 * i))
+        half = scale * (0.3 + 0.2 * math.cos(i))
+        cells = (None, None, None) if i in hidden else (e, e - half, e + half)
+        estimator = f"{name} {i}" if name else estimators[i % 7]
+        compared = ("never treated", "not yet treated", None)[i % 3]
+        rows.append((f"Analysis {i}", *cells, i == 0, estimator, compared, ("none", "regression")[i // 2 % 2]))
+    keys = "label estimate low high main"
+    figure = made(
+        "specification_curve", keys, rows, y_label="Change per 10,000", zero=0, main_text="this study",
+    )  # fmt: skip
+    choices = ("Estimator", "Comparison", "Covariates")
+    added = tuple(Column(key=f"choice_{i}", label=label, kind="text") for i, label in enumerate(choices))
+    return dataclasses.replace(figure, columns=(*figure.columns, *added))

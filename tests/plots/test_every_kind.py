@@ -29,6 +29,7 @@ EVERY: dict[str, Callable[[], FigureData]] = {
     "forest": made.forest,
     "flow": made.flow,
     "decomposition": made.decomposition,
+    "specification_curve": made.specification_curve,
 }
 LONG = "a very long name of a place or a program that nobody could shorten, with several more words in it"
 EXTREMES: dict[str, Callable[[], FigureData]] = {
@@ -59,6 +60,13 @@ EXTREMES: dict[str, Callable[[], FigureData]] = {
     "nine steps": lambda: made.flow(9),
     "one part": lambda: made.decomposition(1),
     "ninety parts": lambda: made.decomposition(90),
+    "one analysis": lambda: made.specification_curve(1),
+    "ninety analyses": lambda: made.specification_curve(90),
+    "many long choices": lambda: made.specification_curve(60, name=LONG),
+    "huge analyses": lambda: made.specification_curve(scale=3e7),
+    "tiny analyses": lambda: made.specification_curve(scale=2e-6),
+    "hidden analyses": lambda: made.specification_curve(hidden=tuple(range(0, 24, 2))),
+    "every analysis hidden": lambda: made.specification_curve(hidden=tuple(range(24))),
 }
 
 

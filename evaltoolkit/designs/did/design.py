@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from evaltoolkit.contract import sealed, study_record
+from evaltoolkit.contract import Alternative, sealed, study_record
 from evaltoolkit.data import Source
+from evaltoolkit.designs.did import alternatives as _alternatives
 from evaltoolkit.designs.did import options as _options
 from evaltoolkit.designs.did import sample as _sample
 from evaltoolkit.designs.did.diagnostics import checks, sensitivity
@@ -59,6 +60,10 @@ class DifferenceInDifferences:
             flow=sample.flow,
         )
         return sealed(draft, study, sample)
+
+    def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
+        """Return the study's own way to estimate the effect, and other reasonable ones."""
+        return _alternatives.alternatives(study, options, sample.content)
 
 
 def _products(fitted: Fitted) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""``evaltoolkit compare`` and ``ev.compare``: every reasonable analysis of one study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import evaltoolkit as ev
+from evaltoolkit import errors
+from evaltoolkit.designs.did.design import DIFFERENCE_IN_DIFFERENCES
+from evaltoolkit.designs.did.options import Options
+from tests.designs.test_did import rate, run, sites
+
+ROOT = Path(__file__).parents[2]
+STUDY = """\
+version = 1
+design = "difference-in-differences"
+title = "A study"
+unit = "site"
+time = "quarter"
+first_treated = "start"
+covariates = ["x"]
+
+[data]
+source = "sites.csv"
+rows = "aggregates"
+
+[outcome]
+column = "y"
+role = "wellbeing"
+better = "higher"
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    folder = tmp_path_factory.mktemp("compare")
+    sites(16, cohorts=(6, 0), effect=3.0).to_csv(folder / "sites.csv", index=False)
+    file = folder / "study.toml"
+    file.write_text(STUDY)
+    return file, call(str(file), "--out", str(folder / "out"))
+
+
+def call(*arguments: str) -> Any:
+    from evaltoolkit.cli.app import app
+
+    return CliRunner().invoke(app, ["compare", *arguments], catch_exceptions=True)
+
+
+def test_the_command_writes_table_figure_and_json(done: tuple[Path, Any]) -> None:
+    file, outcome = done
+    assert outcome.exit_code == 0, outcome.output
+    folder = file.parent / "out" / "study-compare"
+    stored = json.loads((folder / "compare.json").read_text())
+    assert stored["schema"] == "evaltoolkit.compare/1"
+    own = [a for a in stored["analyses"] if a["own"]]
+    assert len(own) == 1
+    assert own[0]["estimate"] == pytest.approx(ev.evaluate(file).result.headline.estimate)
+    labels = [a["label"] for a in stored["analyses"]]
+    assert len(labels) == len(set(labels)) >= 12
+    assert all((a["estimate"] is None) == bool(a["reason"]) for a in stored["analyses"])
+    assert (folder / "specification-curve.svg").read_text().startswith("<?xml")
+    assert "the study's own" in outcome.output
+
+
+def test_a_file_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+    done = call(str(tmp_path / "none.toml"))
+    assert done.exit_code != 0
+    assert isinstance(done.exception, errors.DesignFileError | SystemExit)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_design_has_no_alternatives() -> None:
+    with pytest.raises(errors.OptionError, match="no alternatives to compare"):
+        ev.compare(str(ROOT / "designs" / "nile_level.toml"))
+
+
+def test_each_analysis_is_the_study_with_its_settings() -> None:
+    frame = sites(16, cohorts=(6, 0), effect=3.0)
+    found = run(frame, outcome=rate()).compare()
+    assert any("Poisson" in a.label for a in found.analyses)
+    changed = [a for a in found.analyses if not a.own and a.estimate is not None]
+    for one in changed[::4]:
+        settings = {k: v for k, v in one.changes.items() if v is not None and k != "adjust"}
+        again = run(frame, outcome=rate(), **settings).result.headline
+        assert again.estimate == pytest.approx(one.estimate.estimate, rel=1e-9), one.label
+    assert len(found.tidy()) == len(found.analyses)
+    assert isinstance(found.tidy(), pd.DataFrame)
+    assert "does not show" in found.summary()
+
+
+def test_alternatives_differ_and_fit_the_outcome() -> None:
+    e = run(sites(16, cohorts=(6, 0)), covariates=["x"])
+    listed = DIFFERENCE_IN_DIFFERENCES.alternatives(e.study, Options(**e.study.settings), e.sample)
+    assert len({json.dumps(dict(a.settings), sort_keys=True, default=str) for a in listed}) == len(listed) >= 12
+    assert not any("Poisson" in a.label for a in listed)
+    assert dict(listed[0].settings) == dict(e.study.settings)
