@@ -17,7 +17,6 @@ from evaltoolkit.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 SCHEMA: Final = "evaltoolkit.compare/1"
 _NUMBERS: Final = (
@@ -71,8 +70,8 @@ class Comparison:
         rows = [{**_record(a), **{f"choice: {k}": v for k, v in a.choices.items()}} for a in self.analyses]
         return pd.DataFrame(rows).drop(columns=["choices", "changes"])
 
-    def plot(self) -> Figure:
-        """Draw the specification curve."""
+    def plot(self) -> Any:
+        """Draw the specification curve; returns a matplotlib Figure."""
         from evaltoolkit.plots import draw
 
         return draw(self.figure)
