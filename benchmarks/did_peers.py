@@ -499,7 +499,8 @@ and period, and stops with estimates and standard errors by event time: widening
 runs on the same data in a process of its own, with all cores. Seconds are the best of {ROUNDS[0]} to {ROUNDS[1]}
 calls, or of as many as fit in {AGAIN:g} s, because the machine had other work: differences below a factor of two may be
 noise. In brackets the ratio to evaltoolkit. A process ends after {limit:g} s; a package whose best call took over
-{SLOW:g} s, or failed, is not run with more units. Memory is what the first call added to the peak, in MB, beyond the loaded frame and imports.
+{SLOW:g} s, or failed, is not run with more units. Memory is what the first call added to the peak, in MB, beyond the
+loaded frame and imports.
 Agreement is the largest difference from evaltoolkit over event times: of estimates, then of standard errors relative
 to ours.
 

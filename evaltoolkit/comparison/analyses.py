@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from evaltoolkit.contract import Alternative, OffersAlternatives, small_cells
-from evaltoolkit.errors import EvaluationError, OptionError
+from evaltoolkit.errors import DesignFileError, EvaluationError, OptionError
 from evaltoolkit.pipeline import Evaluated, headline_of
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.registry import entry_for
@@ -32,7 +32,7 @@ class Analysis:
     label, choices
         Its name, and what it chose, by kind of choice.
     changes
-        Settings that differ from the study's own; None for one that the study sets and this analysis does not.
+        Settings that differ from the study's own.
     own
         Whether it is the study's own.
     estimate
@@ -71,11 +71,13 @@ def analyses(evaluated: Evaluated, on_start: Callable[[int, int, str], object] |
     study = evaluated.study
     own, *others = _listed(evaluated)
     apart = _Apart(study, evaluated.sample, evaluated.result.headline)
-    found = [_analysis(own, own, _shown(evaluated.result.headline))]
+    defaults = {name: field.default for name, field in type(evaluated.options).model_fields.items()}
+    found = [Analysis(own.label, dict(own.choices), {}, True, *_shown(evaluated.result.headline))]
     for i, other in enumerate(others):
         if on_start is not None:
             on_start(i + 1, len(others), other.label)
-        found.append(_analysis(other, own, _attempt(evaluated, other, apart)))
+        changes = _changes(defaults | dict(own.settings), defaults | dict(other.settings))
+        found.append(Analysis(other.label, dict(other.choices), changes, False, *_attempt(evaluated, other, apart)))
     guard = IdentifierGuard(evaluated.sample.identifiers)
     return tuple(_safe(one, study, guard) for one in found)
 
@@ -98,10 +100,11 @@ def _listed(evaluated: Evaluated) -> tuple[Alternative, ...]:
     return listed
 
 
-def _analysis(one: Alternative, own: Alternative, found: tuple[Estimate | None, str]) -> Analysis:
-    keys = dict.fromkeys([*own.settings, *one.settings])
-    changes = {key: one.settings.get(key) for key in keys if one.settings.get(key) != own.settings.get(key)}
-    return Analysis(one.label, dict(one.choices), changes, one is own, *found)
+def _changes(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of another analysis that are not the study's own; defaults are filled in."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in own.items()}
+    changed = {key: list(value) if isinstance(value, tuple) else value for key, value in other.items()}
+    return {key: value for key, value in changed.items() if value != plain.get(key)}
 
 
 def _shown(headline: Estimate) -> tuple[Estimate | None, str]:
@@ -116,6 +119,9 @@ def _attempt(evaluated: Evaluated, other: Alternative, apart: _Apart) -> tuple[E
     })  # fmt: skip
     try:
         headline, sample = headline_of(changed, evaluated.source)
+    except DesignFileError as error:
+        # What was found is that settings do not go together; what was expected says which.
+        return None, " ".join(error.expected.split())
     except EvaluationError as error:
         return None, " ".join(error.found.split())
     found = _shown(headline)

@@ -150,13 +150,9 @@ def compare(evaluated: Evaluated, on_start: Callable[[int, int, str], object] | 
 def _record(a: Analysis) -> dict[str, Any]:
     numbers = {name: None if a.estimate is None else getattr(a.estimate, name) for name in _NUMBERS}
     return {
-        "label": a.label, "own": a.own, "choices": dict(a.choices), "changes": _plain(a.changes), **numbers,
+        "label": a.label, "own": a.own, "choices": dict(a.choices), "changes": dict(a.changes), **numbers,
         "reason": a.reason or None,
     }  # fmt: skip
-
-
-def _plain(changes: Any) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in changes.items()}
 
 
 def _texts(a: Analysis, shown: Shown) -> tuple[str, ...]:

@@ -108,14 +108,14 @@ def test_each_estimate_is_that_of_the_study_with_these_settings() -> None:
     found = run(frame, outcome=rate(), weights=None).compare()
     assert sum(one.own for one in found.analyses) == 1
     for one in found.analyses[1:]:
-        again = run(frame, outcome=rate(), **{k: v for k, v in one.changes.items() if v is not None}).result.headline
+        again = run(frame, outcome=rate(), **one.changes).result.headline
         assert one.estimate == again, one.label
 
 
 def test_an_estimator_that_cannot_heed_the_weights_is_listed_with_its_reason() -> None:
     frame = sites(24, COHORTS)
     frame["w"] = 1.0 + frame["site"].str[-1].astype(int) % 3
-    found = {one.choices["Estimator"]: one for one in run(frame, weights="w").compare().analyses}
+    found = {one.label: one for one in run(frame, weights="w").compare().analyses}
     assert found["Synthetic"].estimate is None
     assert "weights" in found["Synthetic"].reason
     assert found["Imputation"].estimate is not None
