@@ -72,12 +72,14 @@ def analyses(evaluated: Evaluated, on_start: Callable[[int, int, str], object] |
     own, *others = _listed(evaluated)
     apart = _Apart(study, evaluated.sample, evaluated.result.headline)
     defaults = {name: field.default for name, field in type(evaluated.options).model_fields.items()}
-    found = [Analysis(own.label, dict(own.choices), {}, True, *_shown(evaluated.result.headline))]
+    estimate, reason = _shown(evaluated.result.headline)
+    found = [Analysis(own.label, dict(own.choices), {}, own=True, estimate=estimate, reason=reason)]
     for i, other in enumerate(others):
         if on_start is not None:
             on_start(i + 1, len(others), other.label)
         changes = _changes(defaults | dict(own.settings), defaults | dict(other.settings))
-        found.append(Analysis(other.label, dict(other.choices), changes, False, *_attempt(evaluated, other, apart)))
+        estimate, reason = _attempt(evaluated, other, apart)
+        found.append(Analysis(other.label, dict(other.choices), changes, own=False, estimate=estimate, reason=reason))
     guard = IdentifierGuard(evaluated.sample.identifiers)
     return tuple(_safe(one, study, guard) for one in found)
 
