@@ -383,14 +383,15 @@ Results = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 def skipped(earlier: dict[str, dict[str, Any]], n: int) -> str:
     """Say why a package is not run with n units, if it is not."""
-    before = [earlier[size] for size in earlier if int(size) < n]
-    if any("failed" in found for found in before):
+    before = {int(size): found for size, found in earlier.items() if int(size) < n}
+    if any("failed" in found for found in before.values()):
         return "not run"
-    return "not run" if before and before[-1]["best"] > SLOW and int(list(earlier)[-1]) * 10 <= n else ""
+    return "not run" if before and n >= 10 * max(before) and before[max(before)]["best"] > SLOW else ""
 
 
-def race(given: argparse.Namespace, python: dict[str, str], peers: list[str]) -> Results:
-    found: Results = {task: {} for task in given.tasks.split(",")}
+def race(given: argparse.Namespace, python: dict[str, str], peers: list[str], found: Results) -> Results:
+    """Run packages in turn and add what they did to what was found before."""
+    found = {task: found.get(task, {}) for task in given.tasks.split(",")}
     for n in (int(size) for size in given.sizes.split(",")):
         with tempfile.TemporaryDirectory() as name:
             for column, values in simulate(n).items():
@@ -406,6 +407,8 @@ def race(given: argparse.Namespace, python: dict[str, str], peers: list[str]) ->
                 if OURS in of_task:
                     of_peer = of_task.setdefault(f"{OURS}, rows shuffled", {})
                     of_peer[str(n)] = measured(OURS, task, Path(name), sys.executable, given.limit, "shuffled")
+        if given.results:
+            given.results.write_text(json.dumps(found), encoding="utf-8")
     return found
 
 
@@ -497,12 +500,11 @@ Simulated panels of {PERIODS} periods; cohorts start in periods {", ".join(map(s
 a unit starts depends on two covariates. The clock starts with a tidy pandas frame in memory, its rows sorted by unit
 and period, and stops with estimates and standard errors by event time: widening counts, imports do not. Every package
 runs on the same data in a process of its own, with all cores. Seconds are the best of {ROUNDS[0]} to {ROUNDS[1]}
-calls, or of as many as fit in {AGAIN:g} s, because the machine had other work: differences below a factor of two may be
-noise. In brackets the ratio to evaltoolkit. A process ends after {limit:g} s; a package whose best call took over
+calls, or of as many as fit in {AGAIN:g} s, because the machine had other work: differences below a factor of two may
+be noise. In brackets the ratio to evaltoolkit. A process ends after {limit:g} s; a package whose best call took over
 {SLOW:g} s, or failed, is not run with more units. Memory is what the first call added to the peak, in MB, beyond the
-loaded frame and imports.
-Agreement is the largest difference from evaltoolkit over event times: of estimates, then of standard errors relative
-to ours.
+loaded frame and imports. Agreement is the largest difference from evaltoolkit over event times: of estimates, then of
+standard errors relative to ours.
 
 ![Seconds against rows]({plot})
 """
@@ -548,12 +550,10 @@ def main() -> None:
     python = dict(p.split("=", 1) for p in given.python)
     chosen = [p for p in PEERS if p in given.only.split(",")]
     absent = [p for p in chosen if p != OURS and not installed(p, python.get(p, sys.executable))]
+    known = given.results is not None and given.results.exists()
+    found: Results = json.loads(given.results.read_text(encoding="utf-8")) if known else {}
     if chosen:
-        found = race(given, python, [p for p in chosen if p not in absent])
-    else:
-        found = json.loads(given.results.read_text(encoding="utf-8"))
-    if given.results:
-        given.results.write_text(json.dumps(found), encoding="utf-8")
+        found = race(given, python, [p for p in chosen if p not in absent], found)
     if given.out:
         plot = given.out.with_suffix(".svg")
         draw(found, plot)

@@ -135,6 +135,11 @@ _DIAGNOSTICS: Final = {
         "Whether each group that started together has untreated units like it, and how few of them carry the weight."
     ),
     "detectable-effect": "The effect that four of five studies like this one would find.",
+    "specification-curve": (
+        "The same effect by every estimator and reasonable choice, in order of size ('evaltoolkit compare'). "
+        "It shows how far the answer rests on choices; the analyses share their data, so agreement is no proof. "
+        "Simonsohn, Simmons and Nelson (2020), doi:10.1038/s41562-020-0912-z."
+    ),
     "decomposition": (
         "What a two-way fixed-effects estimate averages: comparisons of treated with never treated, earlier with later "
         "and later with earlier starters. Goodman-Bacon (2021), doi:10.1016/j.jeconom.2021.03.014."

@@ -90,7 +90,7 @@ def _listed(evaluated: Evaluated) -> tuple[Alternative, ...]:
     if not isinstance(design, OffersAlternatives):
         raise OptionError(
             f"design = '{study.design}' has no alternatives to compare", expected="a difference-in-differences study",
-            todo="read 'Would another analysis agree?' in the report of 'evaltoolkit run'", where=study.place("design"),
+            todo="use 'evaltoolkit run', whose report lists other analyses", where=study.place("design"),
         )  # fmt: skip
     listed = design.alternatives(study, evaluated.options, evaluated.sample)
     if len(listed) < 2:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import evaltoolkit as ev
-from evaltoolkit import errors
+from evaltoolkit.cli import main
 from evaltoolkit.designs.did.design import DIFFERENCE_IN_DIFFERENCES
 from evaltoolkit.designs.did.options import Options
 from tests.designs.test_did import rate, run, sites
@@ -68,16 +72,51 @@ def test_the_command_writes_table_figure_and_json(done: tuple[Path, Any]) -> Non
     assert "the study's own" in outcome.output
 
 
-def test_a_file_that_is_not_there_is_one_message(tmp_path: Path) -> None:
-    done = call(str(tmp_path / "none.toml"))
-    assert done.exit_code != 0
-    assert isinstance(done.exception, errors.DesignFileError | SystemExit)
-    assert not list(tmp_path.iterdir())
+def test_json_is_one_document_and_the_same_bytes_again(done: tuple[Path, Any]) -> None:
+    file, _ = done
+    again = file.parent / "again"
+    said = subprocess.run(
+        [sys.executable, "-m", "evaltoolkit", "compare", str(file), "--out", str(again), "--json", "--quiet"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    document = json.loads(said.stdout)
+    assert said.stderr == ""
+    assert (document["command"], document["exit_code"], document["problems"]) == ("compare", 0, [])
+    names = {"compare.json", "specification-curve.svg", "manifest.json"}
+    assert {Path(name).name for name in document["files"]} == names
+    assert document["comparison"] == json.loads((again / "study-compare" / "compare.json").read_text())
+    for name in names:
+        first = file.parent / "out" / "study-compare" / name
+        assert (again / "study-compare" / name).read_bytes() == first.read_bytes()
 
 
-def test_another_design_has_no_alternatives() -> None:
-    with pytest.raises(errors.OptionError, match="no alternatives to compare"):
-        ev.compare(str(ROOT / "designs" / "nile_level.toml"))
+BAD: dict[str, tuple[Callable[[str], str | None], str]] = {
+    "no such file": (lambda text: None, "there is no design file"),
+    "not TOML": (lambda text: "d,y", "not TOML"),
+    "unknown key": (lambda text: text.replace("unit =", "unot ="), "unot"),
+    "no such column": (lambda text: text.replace('"y"', '"why"'), "'why'"),
+    "another design": (lambda text: (ROOT / "designs" / "nile_level.toml").read_text(), "no alternatives to compare"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_message_and_nothing_is_written(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, words = BAD[case]
+    (tmp_path / "designs").mkdir()
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    sites(8, cohorts=(6, 0)).to_csv(tmp_path / "designs" / "sites.csv", index=False)
+    file, text = tmp_path / "designs" / "study.toml", change(STUDY)
+    if text is not None:
+        file.write_text(text)
+    before = set(tmp_path.rglob("*"))
+    assert main(["compare", str(file), "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert err.count("error[E-") == 1
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_each_analysis_is_the_study_with_its_settings() -> None:

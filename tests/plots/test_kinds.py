@@ -167,6 +167,38 @@ def test_flow_shows_every_number_and_the_split() -> None:
     assert {"731", "671", "551", "60", "200", "351", "Rows in the data"} <= said(made.flow(4))
 
 
+def test_specification_curve_sorts_estimates_and_sets_the_main_one_off() -> None:
+    figure = made.specification_curve(24)
+    curve, matrix = draw(figure).axes
+    points = [(k.get_xdata()[0], k.get_ydata()[0], k) for k in curve.lines if k.get_marker() in {"o", "D"}]
+    assert [x for x, _, _ in points] == list(range(24))
+    assert [y for _, y, _ in points] == sorted(row[1] for row in figure.rows)
+    unclear = [row for row in figure.rows if row[2] <= 0 <= row[3]]
+    assert sum(hollow(k) and k.get_marker() == "D" for *_, k in points) == len(unclear) > 0
+    (own,) = [x for x, y, _ in points if y == figure.rows[0][1]]
+    for ax in (curve, matrix):
+        (tint,) = [p for p in ax.patches if to_hex(p.get_facecolor()).upper() == palette.TINT_PROGRAM]
+        assert tint.get_x() < own < tint.get_x() + tint.get_width()
+    dots = [k for k in matrix.lines if k.get_marker() == "o" and len(k.get_xdata())]
+    chosen = sum(cell is not None for row in figure.rows for cell in row[5:])
+    assert sum(len(k.get_xdata()) for k in dots) == chosen
+    mine = [k for k in dots if to_hex(k.get_markerfacecolor()).upper() == PROGRAM]
+    assert [list(k.get_xdata()) for k in mine] == [[own]] * 3
+    assert {"interval excludes zero", "interval includes zero", "this study", "Estimator", "Stacked"} <= said(figure)
+
+
+def test_specification_curve_says_what_it_leaves_out() -> None:
+    texts = " ".join(said(made.specification_curve(90, hidden=(3, 4), name="x")))
+    assert "2 of 90 analyses have no estimate that can be shown." in texts
+    assert "The first 80 of 88 analyses are drawn." in texts
+    assert "further choices not drawn." in texts
+    figure = made.specification_curve(9)
+    wide = (*figure.rows[4][:2], -90.0, 90.0, *figure.rows[4][4:])
+    stretched = dataclasses.replace(figure, rows=(*figure.rows[:4], wide, *figure.rows[5:]))
+    assert "1 wide interval cut off at the edge." in said(stretched)
+    assert draw(stretched).axes[0].get_ylim()[1] < 10
+
+
 # ---- hidden values ------------------------------------------------------------------------------------------------
 
 
