@@ -11,7 +11,7 @@ import evaltoolkit
 from evaltoolkit.registry import DESIGNS
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"pandas", "statsmodels", "linearmodels", "matplotlib", "pydantic", "typer", "scipy", "numpy", "typst"}
+HEAVY = {"pandas", "statsmodels", "linearmodels", "matplotlib", "pydantic", "typer", "scipy", "numpy", "numba", "typst"}
 
 
 def modules_after(code: str) -> set[str]:
@@ -24,7 +24,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not modules_after("import evaltoolkit") & HEAVY
 
 
-def test_kernels_load_numpy_and_scipy_only() -> None:
+def test_kernels_load_numpy_and_scipy_only_and_numba_not_before_it_is_needed() -> None:
     code = "import pkgutil, importlib, evaltoolkit.kernels as k\n"
     code += "[importlib.import_module(m.name) for m in pkgutil.iter_modules(k.__path__, 'evaltoolkit.kernels.')]"
     assert not modules_after(code) & (HEAVY - {"numpy", "scipy"})

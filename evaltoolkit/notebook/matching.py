@@ -1,0 +1,98 @@
+"""The call ``match``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evaltoolkit.evaluation import Evaluation
+from evaltoolkit.notebook.running import RowKind, evaluated
+from evaltoolkit.study import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Covariate = str | Mapping[str, Any]
+
+
+def match(
+    frame: pd.DataFrame,
+    *,
+    treated: str,
+    outcome: str | Outcome,
+    covariates: Sequence[Covariate],
+    method: str = "nearest",
+    distance: str = "logit",
+    ratio: int = 1,
+    replace: bool = False,
+    caliper: float | None = 0.2,
+    caliper_scale: str = "sd-score",
+    exact: Sequence[str] = (),
+    order: str = "largest",
+    ties: str = "one",
+    estimand: str = "ATT",
+    effect: str = "regression",
+    inference: str = "auto",
+    level: float = 0.95,
+    seed: int = 20260101,
+    title: str | None = None,
+    program: str | None = None,
+    rows: RowKind = "people",
+    identifiers: Sequence[str] = (),
+) -> Evaluation:
+    """Propensity-score matching: compare served people with similar people who were not served.
+
+    Parameters
+    ----------
+    frame
+        One row per person (or site). Never changed.
+    treated
+        Column of 0 and 1.
+    outcome
+        Column name, or an ``Outcome`` that says what it measures and its role.
+    covariates
+        Columns, ``{"log": "x"}`` or ``{"interact": ["a", "b"]}``.
+    method, distance, ratio, replace, caliper, caliper_scale, exact, order, ties
+        How pairs are made: nearest neighbour on the logit score or a numeric column, ``ratio`` matches each, with or
+        without replacement, within ``caliper`` (``None`` for none) on its scale (``sd-score``, ``sd-logit``, ``raw``),
+        exactly on ``exact``.
+    estimand
+        Whose effect is estimated.
+    effect
+        ``regression`` (g-computation on the matched sample) or ``difference`` in means.
+    inference, level, seed
+        Method (``auto`` says what it chose), confidence level, seed of random draws.
+    title, program, rows, identifiers
+        Words for the report, what a row is, and columns that identify people.
+
+    Returns
+    -------
+    Evaluation
+
+    References
+    ----------
+    Ho, D., Imai, K., King, G. and Stuart, E. (2007). Matching as nonparametric preprocessing for reducing model
+    dependence in parametric causal inference. Political Analysis 15. doi:10.1093/pan/mpl013
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> import evaltoolkit as ev
+    >>> rng = np.random.default_rng(1)
+    >>> x = rng.normal(size=400)
+    >>> served = (rng.random(400) < 1 / (1 + np.exp(1 - x))).astype(int)
+    >>> people = pd.DataFrame({"served": served, "x": x, "score": 2 * served + x + rng.normal(size=400)})
+    >>> m = ev.match(people, treated="served", outcome="score", covariates=["x"])
+    >>> 1.5 < m.result.headline.estimate < 2.5
+    True
+    """
+    settings = {
+        "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
+        "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
+        "ties": ties, "estimand": estimand, "effect": effect,
+    }  # fmt: skip
+    shared = {
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
+        "level": level, "seed": seed,
+    }  # fmt: skip
+    return evaluated("propensity-score-matching", frame, outcome, settings, shared)

@@ -1,0 +1,33 @@
+"""From the arguments of a call to a study, and to its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from evaltoolkit.data import FrameSource
+from evaltoolkit.evaluation import Evaluation
+from evaltoolkit.pipeline import evaluate as _evaluate
+from evaltoolkit.study import Outcome, study_from
+
+RowKind = Literal["people", "events", "aggregates"]
+
+
+def evaluated(
+    design: str, frame: Any, outcome: str | Outcome, settings: Mapping[str, Any], shared: Mapping[str, Any]
+) -> Evaluation:
+    """Return the evaluation of a frame by a design's own settings and those that all designs share."""
+    described = Outcome(column=outcome) if isinstance(outcome, str) else outcome
+    study = study_from(
+        {
+            "design": design,
+            "title": shared["title"] or f"Effect on {described.name}",
+            "program": shared["program"],
+            "outcome": described,
+            "data": {"rows": shared["rows"]},
+            "inference": {"method": shared["inference"], "level": shared["level"], "seed": shared["seed"]},
+            "disclosure": {"identifiers": tuple(shared["identifiers"])},
+            **{key: value for key, value in settings.items() if value is not None},
+        }
+    )
+    return Evaluation(_evaluate(study, FrameSource(frame)))

@@ -1,0 +1,101 @@
+"""The call ``its``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from evaltoolkit.evaluation import Evaluation
+from evaltoolkit.notebook.running import RowKind, evaluated
+from evaltoolkit.study import Outcome
+
+if TYPE_CHECKING:
+    import datetime
+
+    import pandas as pd
+
+
+def its(
+    frame: pd.DataFrame,
+    *,
+    outcome: str | Outcome,
+    time: str,
+    interruption: str | int | datetime.date | Sequence[str | int | datetime.date],
+    every: str | None = None,
+    family: str = "gaussian",
+    population: str | None = None,
+    effects: Sequence[str] = ("level", "slope"),
+    season: str | Mapping[str, int] | None = None,
+    errors: str = "marginal-ar1",
+    lags: int | str | None = None,
+    inference: str = "auto",
+    level: float = 0.95,
+    seed: int = 20260101,
+    title: str | None = None,
+    program: str | None = None,
+    rows: RowKind = "aggregates",
+    identifiers: Sequence[str] = (),
+) -> Evaluation:
+    """Interrupted time series: compare a series after an interruption with what its past leads one to expect.
+
+    Parameters
+    ----------
+    frame
+        One row per period. Never changed.
+    outcome
+        Column name, or an ``Outcome`` that says what it measures and its role.
+    time
+        Column of dates or periods.
+    interruption
+        First period with the program, or a list of such periods.
+    every
+        ``day``, ``week``, ``month``, ``quarter`` or ``year``; read off the data where it is not given.
+    family
+        ``gaussian``, ``poisson`` or ``quasi-poisson``.
+    population
+        Column with the number at risk, for counts.
+    effects
+        What may change at the interruption: ``level``, ``slope``.
+    season
+        ``"months"`` or ``{"harmonics": 2}``.
+    errors, lags
+        How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``ols``, ``model-based``; and the
+        lags of Newey-West.
+    inference, level, seed
+        ``auto`` (``errors`` decides), confidence level, seed.
+    title, program, rows, identifiers
+        Words for the report, what a row is, and columns that identify people.
+
+    Returns
+    -------
+    Evaluation
+
+    References
+    ----------
+    Lopez Bernal, J., Cummins, S. and Gasparrini, A. (2017). Interrupted time series regression for the evaluation of
+    public health interventions. International Journal of Epidemiology 46. doi:10.1093/ije/dyw098
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> import evaltoolkit as ev
+    >>> months = pd.date_range("2018-01-01", periods=48, freq="MS")
+    >>> wave = np.sin(np.arange(48) * 2.4)
+    >>> series = pd.DataFrame({"month": months, "calls": 20 + wave + 5 * (months >= "2020-01-01")})
+    >>> s = ev.its(series, outcome="calls", time="month", interruption="2020-01-01", effects=["level"])
+    >>> 4 < s.result.headline.estimate < 6
+    True
+    """
+    if population is not None:
+        described = Outcome(column=outcome) if isinstance(outcome, str) else outcome
+        kind = described.kind if described.kind in {"count", "rate"} else "count"
+        outcome = described.model_copy(update={"population": population, "kind": kind})
+    settings = {
+        "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
+        "season": season, "errors": errors, "lags": lags,
+    }  # fmt: skip
+    shared = {
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
+        "level": level, "seed": seed,
+    }  # fmt: skip
+    return evaluated("interrupted-time-series", frame, outcome, settings, shared)
