@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+
+from evaltoolkit.kernels.t_mixture import Mixture
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -14,9 +15,8 @@ IntArray = NDArray[np.int64]
 GRID: FloatArray = np.concatenate([np.linspace(-0.9, 0.9, 73), np.linspace(0.915, 0.99, 10)])
 """The 83 autocorrelations that are averaged over."""
 
-_STEPS = 100
-_CLOSE = 1e-14
 _LIGHT = 1e-12
+_EXACT = 1e-20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,80 +54,17 @@ class MarginalAR1:
         return float(self.weights @ self.rho)
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """Mixtures of t distributions, one for each of m numbers: centres and scales of shape (G, m), weights (G,)."""
-
-    centres: FloatArray
-    scales: FloatArray
-    weights: FloatArray
-    df: int
-
-    @property
-    def mean(self) -> FloatArray:
-        """Centre of each mixture, shape (m,)."""
-        return np.asarray(self.weights @ self.centres)
-
-    @property
-    def spread(self) -> FloatArray:
-        """Root of the average squared scale and the variance of the centres, shape (m,): the standard error."""
-        return np.asarray(np.sqrt(self.weights @ (self.scales**2 + (self.centres - self.mean) ** 2)))
-
-    def cdf(self, at: FloatArray) -> FloatArray:
-        """Return the distribution function of each mixture at one point each, shape (m,)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = (at - self.centres) / self.scales
-        z = np.where(np.isnan(z), 0.0, z)
-        return np.asarray(self.weights @ special.stdtr(self.df, z))
-
-    def quantile(self, level: float) -> FloatArray:
-        """Return the quantile of each mixture by Newton's method within a bracket that shrinks, shape (m,)."""
-        each = float(special.stdtrit(self.df, level)) * self.scales
-        low, high = (self.centres + each).min(axis=0), (self.centres + each).max(axis=0)
-        at = (low + high) / 2
-        for _ in range(_STEPS):
-            off = self.cdf(at) - level
-            low, high = np.where(off > 0, low, at), np.where(off > 0, at, high)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                newton = at - off / self._density(at)
-            inside = (newton >= low) & (newton <= high)
-            found = np.where(inside, newton, (low + high) / 2)
-            done = np.abs(found - at) <= _CLOSE * (np.abs(found) + self.spread)
-            at = found
-            if done.all():
-                break
-        return np.asarray(at)
-
-    def _density(self, at: FloatArray) -> FloatArray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = (at - self.centres) / self.scales
-            log_kernel = -(self.df + 1) / 2 * np.log1p(z**2 / self.df)
-            height = np.exp(log_kernel) / self.scales
-        half = self.df / 2
-        scale = np.exp(special.gammaln(half + 0.5) - special.gammaln(half)) / np.sqrt(np.pi * self.df)
-        return np.asarray(scale * (self.weights @ height))
-
-    def p_value(self) -> FloatArray:
-        """Return twice the smaller tail beyond zero, shape (m,)."""
-        below = self.cdf(np.zeros(self.centres.shape[1]))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = self.centres / self.scales
-        above = np.asarray(self.weights @ special.stdtr(self.df, np.where(np.isnan(z), 0.0, z)))
-        return np.asarray(2 * np.minimum(below, above))
-
-
 def marginal_ar1(design: FloatArray, outcome: FloatArray, steps: IntArray, grid: FloatArray = GRID) -> MarginalAR1:
     r"""Fit :math:`y_t = x_t'\beta + u_t,\; u_t = \rho u_{t-1} + e_t` for every :math:`\rho` of a grid, and weigh them.
 
-    For each :math:`\rho` rows are whitened, :math:`b` and :math:`s^2 = RSS/(n-k)` are found by least squares, and the
-    weight is
+    For each :math:`\rho`, :math:`b` and :math:`s^2 = RSS/(n-k)` come from generalized least squares, and the weight is
 
     .. math:: w(\rho) \propto s^{-(n-k)} |V|^{-1/2} |X'V^{-1}X|^{-1/2} (1-\rho^2)^{-1/2} \Delta(\rho)
 
     (restricted likelihood, Jeffreys-type prior of the autocorrelation, width of the grid cell). A number
     :math:`c'\beta` is then a mixture of :math:`t_{n-k}(c'b_\rho, s_\rho)`. In short autocorrelated series these
     intervals hold their level where plug-in intervals do not. Rows d steps apart are whitened with :math:`\rho^d`, so
-    gaps need no filling.
+    gaps need no filling. Sums over periods are made once for all autocorrelations, on columns made orthonormal first.
 
     Parameters
     ----------
@@ -163,20 +100,21 @@ def marginal_ar1(design: FloatArray, outcome: FloatArray, steps: IntArray, grid:
     ([2.0, 0.5], (83, 2), 1.0)
     """
     n, k = design.shape
-    both, log_scale = _whitened(np.column_stack([design, outcome]), steps, grid)
-    X, y = both[:, :, :-1], both[:, :, -1]
-    q, r = np.linalg.qr(X)
-    inverse = np.linalg.inv(r)
-    b = np.einsum("gij,gj->gi", inverse, np.einsum("gni,gn->gi", q, y))
-    residuals = y - np.einsum("gni,gi->gn", X, b)
-    s2 = (residuals**2).sum(axis=1) / (n - k)
-    if not np.all(s2 > 1e-20 * np.maximum((y**2).mean(axis=1), 1e-300)):
+    q, r = np.linalg.qr(design)
+    plain = q.T @ outcome
+    left = outcome - q @ plain
+    back = np.linalg.inv(r)
+    gram = np.tensordot(*precision_sums(np.column_stack([q, left]), steps, grid), axes=1)
+    inverse = np.linalg.inv(gram[:, :k, :k])
+    shift = np.einsum("gij,gj->gi", inverse, gram[:, :k, k])
+    s2 = (gram[:, k, k] - np.einsum("gi,gi->g", shift, gram[:, :k, k])) / (n - k)
+    if not np.all(s2 > _EXACT * max(float((outcome**2).mean()), 1e-300) * (1 - grid**2)):
         raise ValueError("the outcome follows the design without error")
-    log_det = 2 * np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum(axis=1)
-    log_weight = -(n - k) / 2 * np.log(s2) + log_scale - log_det / 2 - np.log1p(-(grid**2)) / 2 + np.log(_widths(grid))
+    log_det = np.linalg.slogdet(gram[:, :k, :k])[1]
+    log_weight = -(n - k) / 2 * np.log(s2) - log_det / 2 + prior(steps, grid)
     weights = np.exp(log_weight - log_weight.max())
-    covariances = s2[:, None, None] * np.einsum("gij,gkj->gik", inverse, inverse)
-    return MarginalAR1(grid, weights / weights.sum(), b, covariances, n - k)
+    b = (plain + shift) @ back.T
+    return MarginalAR1(grid, weights / weights.sum(), b, s2[:, None, None] * (back @ inverse @ back.T), n - k)
 
 
 def mixture(fit: MarginalAR1, values: FloatArray, gradients: FloatArray) -> Mixture:
@@ -189,7 +127,7 @@ def mixture(fit: MarginalAR1, values: FloatArray, gradients: FloatArray) -> Mixt
     values
         The numbers at the coefficients of each autocorrelation, shape (G, m).
     gradients
-        Their derivatives by the coefficients, shape (G, m, k).
+        Their derivatives by the coefficients, shape (G, m, k), or (m, k) where they are the same for all.
 
     Returns
     -------
@@ -200,14 +138,15 @@ def mixture(fit: MarginalAR1, values: FloatArray, gradients: FloatArray) -> Mixt
     --------
     >>> t = np.arange(30)
     >>> fit = marginal_ar1(np.ones((30, 1)), np.cos(2.4 * t), t)
-    >>> found = mixture(fit, fit.coefficients, np.ones((83, 1, 1)))
+    >>> found = mixture(fit, fit.coefficients, np.ones((1, 1)))
     >>> bool(found.quantile(0.025)[0] < found.mean[0] < found.quantile(0.975)[0])
     True
     """
     heavy = fit.weights > _LIGHT
-    scales = np.sqrt(np.einsum("gmi,gij,gmj->gm", gradients[heavy], fit.covariances[heavy], gradients[heavy]))
+    each = gradients if gradients.ndim == 2 else gradients[heavy]
+    variance = ((each @ fit.covariances[heavy]) * each).sum(axis=-1)
     weights = fit.weights[heavy]
-    return Mixture(values[heavy], scales, weights / weights.sum(), fit.df)
+    return Mixture(values[heavy], np.sqrt(np.maximum(variance, 0.0)), weights / weights.sum(), fit.df)
 
 
 def whitening(steps: IntArray, rho: float | FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -220,18 +159,58 @@ def whitening(steps: IntArray, rho: float | FloatArray) -> tuple[FloatArray, Flo
     ([0.8, 1.0, 1.0], [0.0, 0.6, 0.6])
     """
     r = np.asarray(rho, dtype=np.float64)[..., None]
-    gap = np.diff(steps).astype(np.float64)
-    carry = np.sign(r) ** gap * np.abs(r) ** gap
-    keep = np.sqrt((1 - r**2) / (1 - carry**2))
+    keep, carry = _factors(np.diff(steps), r)
     return np.concatenate([np.sqrt(1 - r**2), keep], axis=-1), np.concatenate([np.zeros_like(r), carry], axis=-1)
 
 
-def _whitened(columns: FloatArray, steps: IntArray, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Whiten for every autocorrelation, shape (G, n, k), with half the log determinant of V^-1, shape (G,)."""
-    before = np.vstack([np.zeros((1, columns.shape[1])), columns[:-1]])
-    keep, carry = whitening(steps, grid)
-    rows = keep[:, :, None] * (columns[None] - carry[:, :, None] * before[None])
-    return rows, np.log(keep).sum(axis=1)
+def precision_sums(rows: FloatArray, steps: IntArray, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
+    r"""Return J numbers for each autocorrelation and J sums of products of rows, which give :math:`Z'V^{-1}Z`.
+
+    Rows at the same distance from the one before share a factor, so J = 1 + 3 times the number of distances.
+
+    Parameters
+    ----------
+    rows
+        Z, shape (n, p).
+    steps, grid
+        As for ``marginal_ar1``.
+
+    Returns
+    -------
+    tuple
+        Shapes (G, J) and (J, p, p).
+
+    >>> numbers, sums = precision_sums(np.array([[1.0], [2.0], [4.0]]), np.arange(3), np.array([0.5]))
+    >>> np.tensordot(numbers, sums, axes=1).ravel().tolist()  # 0.75 * 1 + 1.5 ** 2 + 3 ** 2
+    [12.0]
+    """
+    gaps = np.diff(steps)
+    numbers = [1 - grid**2]
+    sums = [np.outer(rows[0], rows[0])]
+    now, before = rows[1:], rows[:-1]
+    for gap in np.unique(gaps):
+        keep, carry = _factors(np.array([gap]), grid[:, None])
+        square, factor = keep[:, 0] ** 2, carry[:, 0]
+        here = gaps == gap
+        a, b = now[here], before[here]
+        cross = a.T @ b
+        numbers += [square, -square * factor, square * factor**2]
+        sums += [a.T @ a, cross + cross.T, b.T @ b]
+    return np.stack(numbers, axis=1), np.stack(sums)
+
+
+def prior(steps: IntArray, grid: FloatArray) -> FloatArray:
+    """Return what the autocorrelations weigh before the data: half log det of V^-1, log prior, log cell width, (G,)."""
+    distances, many = np.unique(np.diff(steps), return_counts=True)
+    keep, _ = _factors(distances, grid[:, None])
+    half = np.log1p(-(grid**2)) / 2 + np.log(keep) @ many
+    return np.asarray(half - np.log1p(-(grid**2)) / 2 + np.log(_widths(grid)))
+
+
+def _factors(gaps: IntArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
+    gap = gaps.astype(np.float64)
+    carry = np.sign(rho) ** gap * np.abs(rho) ** gap
+    return np.sqrt((1 - rho**2) / (1 - carry**2)), carry
 
 
 def _widths(grid: FloatArray) -> FloatArray:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from evaltoolkit.kernels.autoregression import GRID, Mixture, marginal_ar1, mixture, whitening
+from evaltoolkit.kernels.autoregression import GRID, marginal_ar1, mixture, whitening
 from evaltoolkit.kernels.newey_west import lag_by_rule, newey_west
+from evaltoolkit.kernels.t_mixture import Mixture
 
 STEPS = {
     "no gaps": np.arange(24),

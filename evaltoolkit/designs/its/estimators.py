@@ -102,9 +102,7 @@ class Averaged:
 
     def measure(self, functional: Functional, level: float) -> Measured:
         """Return the numbers with their intervals."""
-        found = [functional(b) for b in self.fit.coefficients]
-        values, gradients = np.array([v for v, _ in found]), np.array([g for _, g in found])
-        mixed = mixture(self.fit, values, gradients)
+        mixed = mixture(self.fit, *functional(self.fit.coefficients))
         tail = (1 - level) / 2
         low, high = mixed.quantile(tail), mixed.quantile(1 - tail)
         p = np.where(mixed.spread > 0, mixed.p_value(), np.nan)

@@ -16,7 +16,7 @@ from evaltoolkit.study import Outcome
 
 FloatArray = NDArray[np.float64]
 Functional = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""From coefficients (k,) to m numbers and their derivatives, shapes (m,) and (m, k)."""
+"""From coefficients (..., k) to m numbers (..., m) and their derivatives: (..., m, k), or (m, k) where constant."""
 
 FEWEST_DF = 2
 
@@ -64,17 +64,17 @@ class Model:
         """Return one coefficient."""
         row = np.zeros((1, len(self.names)))
         row[0, self.names.index(name)] = 1.0
-        return lambda b: (row @ b, row)
+        return lambda b: (b @ row.T, row)
 
     def path(self, *, expected: bool) -> Functional:
         """Return the modelled outcome of each period in display units, or what was expected without the program."""
         X = self.expected if expected else self.observed
         if not self.log_link:
-            return lambda b: (X @ b, X)
+            return lambda b: (b @ X.T, X)
 
         def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
-            value = self.scale * np.exp(self.offset + X @ b)
-            return value, value[:, None] * X
+            value = self.scale * np.exp(self.offset + b @ X.T)
+            return value, value[..., None] * X
 
         return _at
 
@@ -86,7 +86,7 @@ class Model:
             without, d_without = self.path(expected=True)(b)
             unit = 1 / self.scale if in_events else np.ones_like(self.scale)
             w = weights * unit
-            return w @ (with_it - without), w @ (d_with - d_without)
+            return (with_it - without) @ w.T, w @ (d_with - d_without)
 
         return _at
 
@@ -100,10 +100,10 @@ class Model:
             unit = self.after / self.scale if self.log_link else self.after.astype(np.float64)
             with_it, d_with = self.path(expected=False)(b)
             without, d_without = self.path(expected=True)(b)
-            a, c = float(unit @ with_it), float(unit @ without)
-            if min(a, c) <= 0:
-                return np.array([np.nan]), np.full((1, b.size), np.nan)
-            return np.array([np.log(a / c)]), ((unit @ d_with) / a - (unit @ d_without) / c)[None, :]
+            a, c = (with_it @ unit)[..., None], (without @ unit)[..., None]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                value = np.where((a > 0) & (c > 0), np.log(a / c), np.nan)
+            return value, ((unit @ d_with) / a - (unit @ d_without) / c)[..., None, :]
 
         return _at
 
