@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.notebook.running import RowKind, evaluated
@@ -25,10 +25,10 @@ def match(
     distance: str = "logit",
     ratio: int = 1,
     replace: bool = False,
-    caliper: float | None = 0.2,
+    caliper: float | Literal["auto"] | None = "auto",
     caliper_scale: str = "sd-score",
     exact: Sequence[str] = (),
-    order: str = "largest",
+    order: str | None = None,
     ties: str = "one",
     estimand: str = "ATT",
     effect: str = "regression",
@@ -54,8 +54,9 @@ def match(
         Columns, ``{"log": "x"}`` or ``{"interact": ["a", "b"]}``.
     method, distance, ratio, replace, caliper, caliper_scale, exact, order, ties
         How pairs are made: nearest neighbour on the logit score or a numeric column, ``ratio`` matches each, with or
-        without replacement, within ``caliper`` (``None`` for none) on its scale (``sd-score``, ``sd-logit``, ``raw``),
-        exactly on ``exact``.
+        without replacement, within ``caliper`` (``None`` for none; ``auto`` is 0.2 for ``nearest``) on its scale
+        (``sd-score``, ``sd-logit``, ``raw``), exactly on ``exact``; ``ties`` takes ``one`` of equally near matches or
+        their ``average``.
     estimand
         Whose effect is estimated.
     effect
@@ -86,6 +87,8 @@ def match(
     >>> 1.5 < m.result.headline.estimate < 2.5
     True
     """
+    if caliper == "auto":
+        caliper = 0.2 if method == "nearest" else None
     settings = {
         "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
         "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,

@@ -59,7 +59,7 @@ def _pairing(fitted: Fitted) -> Method:
     options, width = fitted.options, fitted.matched.width
     on = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
     caliper = "without a caliper" if width is None else f"within a caliper of {number(width, 4)} ({_scale(fitted)})"
-    replace = "with replacement" if options.replace else f"without replacement, order '{options.order}'"
+    replace = "with replacement" if options.replace else f"without replacement, order '{options.choosing}'"
     exact = f", exactly on {', '.join(options.exact)}" if options.exact else ""
     return Method(
         title="Pairing",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from evaltoolkit.contract import sealed, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.matching import options as _options
@@ -75,16 +73,14 @@ class PropensityScoreMatching:
 def _products(fitted: Fitted) -> dict[str, Any]:
     """Return the row-level things for the researcher, in memory only."""
     matched, people = fitted.matched, fitted.people
-    set_of = np.full(people.treated.size, -1, dtype=np.int64)
-    set_of[matched.pairs.match] = matched.pairs.focal
-    set_of[matched.pairs.focal] = matched.pairs.focal
     data = people.frame.assign(score=fitted.score.probability, weight=matched.weights)
-    if not fitted.options.replace:
-        data = data.assign(matched_set=set_of)
+    if matched.sets is not None:
+        data = data.assign(matched_set=matched.sets)
     return {
         "matched_data": data.loc[fitted.used].reset_index(drop=True),
         "weights": matched.weights,
         "score": fitted.score.probability,
+        "matched_set": matched.sets,
         "pairs": matched.pairs,
         "coefficients": dict(zip(fitted.score.names, fitted.score.coefficients, strict=True)),
         "vcov": fitted.main.covariance,

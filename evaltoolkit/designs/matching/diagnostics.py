@@ -48,10 +48,9 @@ def _balance(fitted: Fitted) -> Diagnostic:
             f"({fitted.people.covariates.shown_names[j]}); before matching it was "
             f"{number(float(np.abs(fitted.before.smd[1:]).max()), 2)} at most"
         )
-    group = "treated" if fitted.options.estimand == "ATT" else "comparison"
     text = (
         f"{largest}. Differences over {GOOD_SMD} remain in {over} of {sizes.size} covariates. Differences are divided "
-        f"by the standard deviation in the {group} group before matching."
+        f"by {fitted.spread_words}."
     )
     return Diagnostic(
         name="balance", question="Are the matched groups alike on what was measured?",
@@ -118,12 +117,14 @@ def _variances(fitted: Fitted) -> Diagnostic:
 
 def _overlap(fitted: Fitted) -> Diagnostic:
     focal, line = fitted.matched.focal, fitted.matched.line
+    if line is None:
+        line = fitted.score.probability
     theirs = line[~focal]
     outside = int(((line[focal] < theirs.min()) | (line[focal] > theirs.max())).sum())
     share = outside / int(focal.sum())
     hidden = fitted.study.counts_people and fitted.cells.hides(outside)
     shown = "A small share" if hidden else f"{number(100 * share, 1)}%"
-    who = _focal_words(fitted)
+    who = fitted.focal_words
     text = f"{shown} of the {who} have a score outside the range of the other group, where nobody is like them."
     return Diagnostic(
         name="overlap", question="Is there somebody to compare everybody with?",
@@ -133,10 +134,6 @@ def _overlap(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _focal_words(fitted: Fitted) -> str:
-    return f"{'treated' if fitted.options.estimand == 'ATT' else 'comparison'} {fitted.unit}"
-
-
 def _unmatched(fitted: Fitted) -> Diagnostic:
     focal = fitted.matched.focal
     left = int((focal & ~fitted.used).sum())
@@ -144,7 +141,7 @@ def _unmatched(fitted: Fitted) -> Diagnostic:
     people = fitted.study.counts_people
     hidden = people and fitted.cells.hides(left)
     count = fitted.cells.people(left) if people else f"{left:,}"
-    who = _focal_words(fitted)
+    who = fitted.focal_words
     text = f"Of the {who}, {count} found no match."
     if left:
         text += " The effect is about those who did, not about all."
@@ -158,7 +155,7 @@ def _caliper(fitted: Fitted) -> Diagnostic:
     options, width = fitted.options, fitted.matched.width
     question = "Were poor matches kept out?"
     if width is None:
-        everyone = not (fitted.matched.focal & ~fitted.used).any()
+        everyone = fitted.matched.complete
         paired = (
             "everybody was paired with whoever was left, however different" if everyone else "pairs may be far apart"
         )
@@ -195,7 +192,7 @@ def _stability(fitted: Fitted) -> Diagnostic:
 
 
 def _pairs(fitted: Fitted) -> Diagnostic:
-    n = fitted.matched.pairs.n_focal
+    n = fitted.matched.n_sets
     hidden = fitted.study.counts_people and fitted.cells.hides(n)
     count = fitted.cells.people(n) if fitted.study.counts_people else f"{n:,}"
     text = f"The standard error rests on {count} matched sets ({fitted.main.inference})."

@@ -1,4 +1,4 @@
-"""Pairs, and the effect on the matched sample with its clustered error."""
+"""The effect on the matched sample with its clustered error."""
 
 from __future__ import annotations
 
@@ -9,41 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from evaltoolkit.designs.matching.matched import Matched
+from evaltoolkit.designs.matching.matching import match
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.score import Score
-from evaltoolkit.errors import NoComparisonError, TooFewClustersError
+from evaltoolkit.errors import TooFewClustersError
 from evaltoolkit.kernels.least_squares import LeastSquares, least_squares
-from evaltoolkit.kernels.pairing import Pairs, Rule, matching_weights, pair_nearest
 from evaltoolkit.kernels.sandwich import Covariance, clustered, clustered_two_ways
 
 FloatArray = NDArray[np.float64]
 Way = Literal["difference", "regression"]
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The matched sample of n people.
-
-    Attributes
-    ----------
-    pairs
-        Pairs of row numbers.
-    focal
-        Who was to be matched (the treated for ATT), shape (n,).
-    weights
-        Matching weights, shape (n,); zero for those who are not used.
-    line
-        What was matched on, shape (n,).
-    width
-        Caliper in units of ``line``; None for none.
-    """
-
-    pairs: Pairs
-    focal: NDArray[np.bool_]
-    weights: FloatArray
-    line: FloatArray
-    width: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,46 +74,6 @@ class Effect:
         return 100 * float(np.expm1(log_ratio)), 100 * float(np.exp(log_ratio)) * se, low_end, high_end
 
 
-def match(people: People, score: Score, options: Options, seed: int, *, where: str = "") -> Matched:
-    """Pair the focal people by the options.
-
-    Raises
-    ------
-    NoComparisonError
-        Nobody finds a match.
-    """
-    focal = people.treated if options.estimand == "ATT" else ~people.treated
-    on_logit = options.caliper_scale == "sd-logit" and score.linear is not None
-    line = score.linear if on_logit and score.linear is not None else score.probability
-    width = caliper_width(line, options)
-    matched = _matched(line, focal, width, options, people.strata, seed)
-    if matched.pairs.focal.size == 0:
-        raise NoComparisonError(
-            "nobody finds a match" + (" within the caliper" if width is not None else ""),
-            expected="at least one pair",
-            todo="widen the caliper, loosen exact, or look at the overlap of the two groups", where=where,
-        )  # fmt: skip
-    return matched
-
-
-def caliper_width(line: FloatArray, options: Options) -> float | None:
-    """Return the caliper in units of what is matched on: standard deviations are taken over both groups (n - 1)."""
-    if options.caliper is None:
-        return None
-    return options.caliper if options.caliper_scale == "raw" else options.caliper * float(line.std(ddof=1))
-
-
-def _matched(
-    line: FloatArray, focal: NDArray[np.bool_], width: float | None, options: Options,
-    strata: NDArray[np.int64] | None, seed: int,
-) -> Matched:  # fmt: skip
-    rule = Rule(
-        ratio=options.ratio, caliper=width, replace=options.replace, order=options.order, ties=options.ties, seed=seed
-    )
-    pairs = pair_nearest(line, focal, rule, strata)
-    return Matched(pairs, focal, matching_weights(pairs, focal), line, width)
-
-
 @dataclass(frozen=True, slots=True)
 class _Stack:
     """Rows of the outcome model: person, pair, weight."""
@@ -147,21 +83,19 @@ class _Stack:
     weight: FloatArray
 
 
-def _stack(matched: Matched, *, repeated: bool) -> _Stack:
-    pairs = matched.pairs
-    if repeated:
+def _stack(matched: Matched) -> _Stack:
+    if matched.sets is None and matched.pairs is not None:
+        pairs = matched.pairs
         who = np.unique(pairs.focal)
         return _Stack(
             np.concatenate([who, pairs.match]), np.concatenate([who, pairs.focal]),
             np.concatenate([np.ones(who.size), pairs.weight]),
         )  # fmt: skip
-    pair = np.arange(matched.focal.size)
-    pair[pairs.match] = pairs.focal
-    used = np.flatnonzero(matched.weights > 0)
-    return _Stack(used, pair[used], matched.weights[used])
+    used = np.flatnonzero(matched.used)
+    return _Stack(used, used if matched.sets is None else matched.sets[used], matched.weights[used])
 
 
-def effect_of(people: People, matched: Matched, options: Options, effect: Way, *, where: str = "") -> Effect:
+def effect_of(people: People, matched: Matched, effect: Way, *, where: str = "") -> Effect:
     r"""Estimate the effect on the matched sample.
 
     ``difference`` fits :math:`y = m_0 + \tau T` with matching weights. ``regression`` fits
@@ -171,8 +105,8 @@ def effect_of(people: People, matched: Matched, options: Options, effect: Way, *
 
     Parameters
     ----------
-    people, matched, options
-        The people, their pairs, and how pairs were made.
+    people, matched
+        The people, and how they were made comparable.
     effect
         Which of the two.
     where
@@ -188,18 +122,22 @@ def effect_of(people: People, matched: Matched, options: Options, effect: Way, *
     Abadie, A. and Spiess, J. (2022). Robust post-matching inference. Journal of the American Statistical Association
     117. doi:10.1080/01621459.2020.1840383
     """
-    stack = _stack(matched, repeated=options.replace)
+    stack = _stack(matched)
     design, names = _design(people, matched, stack, effect)
     fit = least_squares(design, people.outcome[stack.person], stack.weight)
     _enough(stack, fit, effect, where)
-    if options.replace:
-        covariance = clustered_two_ways(fit.scores, fit.bread, stack.pair, stack.person)
-        name = "two-way CR1 (pair and person)"
-    else:
-        covariance = clustered(fit.scores, fit.bread, stack.pair)
-        name = "CR1 by pair"
+    covariance, name = _covariance(fit, stack, matched)
     aliased = tuple(names[j] for j in fit.aliased)
     return _effect(fit, covariance, name, np.unique(stack.person).size, aliased)
+
+
+def _covariance(fit: LeastSquares, stack: _Stack, matched: Matched) -> tuple[Covariance, str]:
+    if matched.sets is not None:
+        name = "CR1 by matched set" if matched.pairs is None else "CR1 by pair"
+        return clustered(fit.scores, fit.bread, stack.pair), name
+    if matched.pairs is not None:
+        return clustered_two_ways(fit.scores, fit.bread, stack.pair, stack.person), "two-way CR1 (pair and person)"
+    return clustered(fit.scores, fit.bread, stack.person), "HC1"
 
 
 def _effect(fit: LeastSquares, covariance: Covariance, name: str, n: int, aliased: tuple[str, ...]) -> Effect:
@@ -227,9 +165,9 @@ def _design(people: People, matched: Matched, stack: _Stack, effect: str) -> tup
     if effect == "difference":
         return np.column_stack(columns), names
     X = people.covariates.X
-    used = matched.focal & (matched.weights > 0)
+    target = np.where(matched.focal, matched.weights, 0.0)
     spread = X.std(axis=0)
-    centered = (X[stack.person] - X[used].mean(axis=0)) / np.where(spread > 0, spread, 1)
+    centered = (X[stack.person] - target @ X / target.sum()) / np.where(spread > 0, spread, 1)
     labels = people.covariates.names
     names += labels + tuple(f"treated × {name}" for name in labels)
     return np.column_stack([*columns, centered, t[:, None] * centered]), names
@@ -253,13 +191,13 @@ def jittered(people: People, score: Score, options: Options, seed: int, draws: i
     Draws in which no effect can be estimated are left out.
     """
     rng = np.random.default_rng(seed)
-    base = match(people, score, options, seed)
-    scale = 1e-4 * (1.0 if base.line is score.probability and people.distance is None else float(np.ptp(base.line)))
+    on_score = match(people, score, options, seed).line is score.probability
+    scale = 1e-4 * (1.0 if on_score and people.distance is None else float(np.ptp(score.line(on_logit=not on_score))))
     found = []
     for _ in range(draws):
-        line = base.line + scale * rng.standard_normal(base.line.size)
-        again = _matched(line, base.focal, base.width, options, people.strata, seed)
-        stack = _stack(again, repeated=options.replace)
+        noise = scale * rng.standard_normal(people.treated.size)
+        again = match(people, score.moved(noise, on_logit=not on_score), options, seed)
+        stack = _stack(again)
         design, _ = _design(people, again, stack, options.effect)
         fit = least_squares(design, people.outcome[stack.person], stack.weight)
         found.append(fit.coefficients[1])

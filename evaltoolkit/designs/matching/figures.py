@@ -91,8 +91,7 @@ def love(fitted: Fitted) -> FigureData:
             "threshold": 0.1, "x_label": "Absolute standardized mean difference", "before_text": "before matching",
             "after_text": "after matching",
         },
-        note="Differences are divided by the standard deviation before matching in the "
-        + ("treated" if fitted.options.estimand == "ATT" else "comparison") + " group.",
+        note=f"Differences are divided by {fitted.spread_words}.",
     )  # fmt: skip
 
 

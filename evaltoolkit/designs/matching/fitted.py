@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
-from evaltoolkit.designs.matching.estimators import Effect, Matched, Way, effect_of, match
+from evaltoolkit.designs.matching.estimators import Effect, Way, effect_of
+from evaltoolkit.designs.matching.matched import Matched
+from evaltoolkit.designs.matching.matching import match
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People, unit_word
 from evaltoolkit.designs.matching.score import Score, fit_logit
@@ -53,7 +55,19 @@ class Fitted:
     @property
     def used(self) -> Mask:
         """Who is in the matched sample."""
-        return self.matched.weights > 0
+        return self.matched.used
+
+    @property
+    def focal_words(self) -> str:
+        """Whose effect is estimated, as people of one group or of both."""
+        group = {"ATT": "treated ", "ATC": "comparison "}.get(self.options.estimand, "")
+        return f"{group}{self.unit}"
+
+    @property
+    def spread_words(self) -> str:
+        """The standard deviation that mean differences are divided by."""
+        group = {"ATT": "in the treated group", "ATC": "in the comparison group"}.get(self.options.estimand)
+        return f"the standard deviation {group or 'of both groups (root of the mean variance)'} before matching"
 
     @property
     def unit(self) -> str:
@@ -76,11 +90,11 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
     if study.counts_people:
         _enough_to_show(people, matched, cells, where=study.place("disclosure", "threshold"))
     X = np.column_stack([score.probability, people.covariates.shown])
-    denominator = standard_deviations(X[matched.focal])
+    denominator = _denominator(X, people.treated, options)
     where = study.place("effect")
     other_way: Way = "difference" if options.effect == "regression" else "regression"
     try:
-        other = effect_of(people, matched, options, other_way, where=where)
+        other = effect_of(people, matched, other_way, where=where)
     except TooFewClustersError:
         other = None
     return Fitted(
@@ -92,11 +106,17 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
         before=balance(X, people.treated, None, denominator),
         after=balance(X, people.treated, matched.weights, denominator),
         bases=_bases(people, matched, cells, people_rows=study.counts_people),
-        main=effect_of(people, matched, options, options.effect, where=where),
+        main=effect_of(people, matched, options.effect, where=where),
         other=other,
         cells=cells,
         small_outcome=study.counts_people and _small_outcome(study, people, matched, cells),
     )
+
+
+def _denominator(X: FloatArray, treated: Mask, options: Options) -> FloatArray:
+    # Fixed before matching, so that balance before and after is in the same unit.
+    one, other = standard_deviations(X[treated]), standard_deviations(X[~treated])
+    return {"ATT": one, "ATC": other}.get(options.estimand, np.sqrt((one**2 + other**2) / 2))
 
 
 def _enough_to_show(people: People, matched: Matched, cells: SmallCells, *, where: str) -> None:

@@ -26,6 +26,8 @@ class InteractTerm(Section):
 
 
 Covariate = str | LogTerm | InteractTerm
+Method = Literal["nearest"]
+Order = Literal["largest", "smallest", "data", "random", "closest"]
 
 
 class Options(Section):
@@ -40,7 +42,7 @@ class Options(Section):
     exact: tuple[str, ...] = Field(
         (), description="Columns on which pairs must agree exactly", json_schema_extra={"column": "exact"}
     )
-    method: Literal["nearest"] = Field("nearest", description="How matches are found")
+    method: Method = Field("nearest", description="How matches are found")
     distance: str = Field("logit", description="logit (an estimated propensity score), or a column of numbers")
     ratio: int = Field(1, ge=1, le=50, description="Matches for each person")
     caliper: float | None = Field(None, gt=0, description="Largest distance allowed in a pair; leave out for none")
@@ -49,10 +51,13 @@ class Options(Section):
         description="What the caliper counts in: standard deviations of the score, of its logit, or raw units",
     )
     replace: bool = Field(default=False, description="true where one person may be the match of several")
-    order: Literal["largest", "smallest", "data", "random", "closest"] = Field(
-        "largest", description="Who chooses first, without replacement"
+    order: Order | None = Field(
+        None,
+        description="Who chooses first, without replacement; if left out, the largest score (the smallest for ATC)",
     )
-    ties: Literal["one", "all"] = Field("one", description="With replacement: take one or all of equally near matches")
+    ties: Literal["one", "average", "all"] = Field(
+        "one", description="With replacement: one of equally near matches, or the average over all (all is the same)"
+    )
     estimand: Literal["ATT", "ATC"] = Field("ATT", description="Whose effect: of those served (ATT) or not (ATC)")
     effect: Literal["difference", "regression"] = Field(
         "regression", description="Difference in means, or covariate-adjusted regression on the matched sample"
@@ -60,16 +65,26 @@ class Options(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Options:
-        if self.ties == "all" and not self.replace:
-            msg = "ties = 'all' needs replace = true"
+        if self.averages_ties and not self.replace:
+            msg = f"ties = '{self.ties}' needs replace = true"
             raise ValueError(msg)
         if self.distance != "logit" and self.caliper_scale == "sd-logit":
             msg = f"caliper_scale = 'sd-logit' needs distance = 'logit', not the column '{self.distance}'"
             raise ValueError(msg)
-        if self.replace and self.order != "largest":
+        if self.replace and self.order is not None:
             msg = "order is for matching without replacement; leave it out where replace = true"
             raise ValueError(msg)
         return self
+
+    @property
+    def averages_ties(self) -> bool:
+        """Whether equally near matches are all taken."""
+        return self.ties != "one"
+
+    @property
+    def choosing(self) -> Order:
+        """Who chooses first."""
+        return self.order or ("largest" if self.estimand == "ATT" else "smallest")
 
 
 def parse(study: Study) -> Options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import statsmodels.api as sm
@@ -45,6 +45,16 @@ class Score:
     coefficients: tuple[float, ...] = ()
     std_errors: tuple[float, ...] = ()
     iterations: int = 0
+
+    def line(self, *, on_logit: bool) -> FloatArray:
+        """Return the linear predictor where that is asked for and there is one, else the score."""
+        return self.linear if on_logit and self.linear is not None else self.probability
+
+    def moved(self, noise: FloatArray, *, on_logit: bool) -> Score:
+        """Return the score with noise added to its line."""
+        if on_logit and self.linear is not None:
+            return replace(self, linear=self.linear + noise)
+        return replace(self, probability=self.probability + noise)
 
 
 def fit_logit(covariates: Covariates, treated: Mask, places: tuple[str, ...]) -> Score:

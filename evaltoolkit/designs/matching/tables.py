@@ -114,9 +114,8 @@ def balance_table(fitted: Fitted) -> TableData:
             Column(key="basis", kind="basis", governs=values),
         ),
         rows=rows,
-        note="SMD: standardized mean difference over the standard deviation of the "
-        + ("treated" if fitted.options.estimand == "ATT" else "comparison")
-        + " group before matching. WWC g: Hedges' g or Cox index; computed against WWC thresholds, not a WWC review.",
+        note=f"SMD: standardized mean difference over {fitted.spread_words}. WWC g: Hedges' g or Cox index; computed "
+        "against WWC thresholds, not a WWC review.",
     )  # fmt: skip
 
 

@@ -24,8 +24,7 @@ from evaltoolkit.results import (
 
 def estimand(fitted: Fitted) -> Estimand:
     """Return whose effect is estimated, in symbols and words."""
-    matched_all = not (fitted.matched.focal & ~fitted.used).any()
-    some = "" if matched_all else " and for whom somebody alike was found"
+    some = "" if fitted.matched.complete else " and for whom somebody alike was found"
     if fitted.options.estimand == "ATT":
         return Estimand(symbol="E[Y(1) − Y(0) | T = 1]", words=f"the average effect on those who were served{some}")
     return Estimand(
@@ -136,7 +135,7 @@ def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, 
     if finding.strength == "unclear":
         end = far_end(e.conf_low, e.conf_high, fitted.study.outcome.better)
         lines.append(unclear_note(end, amount(fitted, None if end is None else abs(end))))
-    if (fitted.matched.focal & ~fitted.used).any():
+    if not fitted.matched.complete:
         lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
     return tuple(lines)
 
@@ -168,11 +167,11 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     again = "may be used more than once" if options.replace else "is used once at most"
     count = "one match" if options.ratio == 1 else f"up to {options.ratio} matches"
     exact = f" Pairs agree exactly on {', '.join(options.exact)}." if options.exact else ""
-    order = "" if options.replace else f" Order of choosing: {options.order}."
+    order = "" if options.replace else f" Order of choosing: {options.choosing}."
     return (
         f"Each person was given {count} with the nearest {score}. A match {again}.{order}{exact}",
         "Where two are equally near, the one with the lower score is taken"
-        + (", or all of them with equal shares." if options.ties == "all" else "; ties keep the order of the data."),
+        + (", or all of them with equal shares." if options.averages_ties else "; ties keep the order of the data."),
     )
 
 
