@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.kernels.distributions import ecdf_distances, overlap_coefficients, signed_steps
+
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Spread = Literal["first", "second", "pooled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,8 @@ class Balance:
     ----------
     mean_first, mean_second
         Weighted means, shape (k,).
+    variance_first, variance_second
+        Weighted variances, shape (k,); p(1 - p) for binary covariates.
     smd
         Standardized mean differences, first less second, over the stated denominator, shape (k,).
     variance_ratio
@@ -26,16 +33,21 @@ class Balance:
     ecdf_mean, ecdf_max
         Mean and largest distance between the weighted distribution functions, shape (k,); the largest is the
         Kolmogorov-Smirnov distance.
+    overlap
+        Overlap coefficient of the two densities, shape (k,): 1 for the same density, 0 where nothing is shared.
     denominator
         What the mean differences were divided by, shape (k,).
     """
 
     mean_first: FloatArray
     mean_second: FloatArray
+    variance_first: FloatArray
+    variance_second: FloatArray
     smd: FloatArray
     variance_ratio: FloatArray
     ecdf_mean: FloatArray
     ecdf_max: FloatArray
+    overlap: FloatArray
     denominator: FloatArray
 
 
@@ -73,12 +85,18 @@ def weighted_variance(x: FloatArray, weights: FloatArray | None = None) -> float
     >>> round(weighted_variance(np.array([1.0, 2, 3])), 9), weighted_variance(np.array([0.0, 1]))
     (1.0, 0.25)
     """
-    w = np.full(x.size, 1 / x.size) if weights is None else weights / weights.sum()
-    mean = float(w @ x)
-    if is_binary(x):
-        return mean * (1 - mean)
-    left = 1 - float(w @ w)
-    return float(w @ (x - mean) ** 2) / left if left > 0 else float("nan")
+    return _moments(x, np.ones(x.size) if weights is None else weights, binary=is_binary(x))[1]
+
+
+def _moments(x: FloatArray, weights: FloatArray, *, binary: bool) -> tuple[float, float]:
+    total = float(weights.sum())
+    mean = float(weights @ x) / total
+    if binary:
+        return mean, mean * (1 - mean)
+    left = 1 - float(weights @ weights) / total**2
+    away = x - mean
+    away *= away
+    return mean, float(weights @ away) / total / left if left > 0 else float("nan")
 
 
 def balance(
@@ -117,22 +135,80 @@ def balance(
     >>> b.smd.round(4).tolist(), b.variance_ratio.tolist(), b.ecdf_max.round(4).tolist()
     ([-1.0], [1.0], [0.3333])
     """
-    w = np.ones(first.size) if weights is None else weights
-    ones, twos = first & (w > 0), ~first & (w > 0)
-    w1, w2 = w[ones] / w[ones].sum(), w[twos] / w[twos].sum()
-    m1, m2 = w1 @ X[ones], w2 @ X[twos]
-    if denominator is None:
-        denominator = standard_deviations(X[ones], w[ones])
-    ratio = np.full(X.shape[1], np.nan)
-    steps = np.empty((X.shape[1], 2))
-    for j, column in enumerate(X.T):
-        if not is_binary(column):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio[j] = np.float64(weighted_variance(column[ones], w1)) / weighted_variance(column[twos], w2)
-        steps[j] = ecdf_distance(column[first], column[~first], w[first], w[~first])
+    return balances(X, first, (weights,), denominator)[0]
+
+
+def balances(
+    X: FloatArray, first: Mask, weightings: Sequence[FloatArray | None], denominator: FloatArray | None = None
+) -> tuple[Balance, ...]:
+    """Compare the covariates of two groups under several weightings, each column sorted once for all of them.
+
+    Parameters
+    ----------
+    X
+        Covariates, shape (n, k).
+    first
+        True for the first group, shape (n,).
+    weightings
+        As ``weights`` of ``balance``, for example None before matching and the matching weights after it.
+    denominator
+        As for ``balance``: the same for every weighting.
+
+    Returns
+    -------
+    tuple of Balance
+        One for each weighting.
+
+    Examples
+    --------
+    >>> X, first = np.array([[1.0], [2.0], [3.0], [9.0]]), np.array([True, False, False, False])
+    >>> [b.mean_second.tolist() for b in balances(X, first, (None, np.array([1.0, 1, 1, 0])), np.ones(1))]
+    [[4.666666666666667], [2.5]]
+    """
+    n, k = X.shape
+    weights = np.vstack([np.ones(n) if w is None else w for w in weightings])
+    steps = np.vstack([signed_steps(first, w) for w in weights])
+    moments = np.empty((k, len(weights), 2, 2))
+    gaps, shared = np.empty((k, len(weights), 2)), np.empty((k, len(weights)))
+    binary = np.empty(k, dtype=np.bool_)
+    for j in range(k):
+        column = np.ascontiguousarray(X[:, j])
+        binary[j] = is_binary(column)
+        for g, group in enumerate((first, ~first)):
+            part = column[group]
+            moments[j, :, g] = [_moments(part, w[group], binary=bool(binary[j])) for w in weights]
+        if binary[j]:
+            apart = np.abs(moments[j, :, 0, 0] - moments[j, :, 1, 0])
+            gaps[j], shared[j] = apart[:, None], 1 - apart
+        else:
+            gaps[j], shared[j] = ecdf_distances(column, steps), overlap_coefficients(column, first, weights)
+    parts = (moments.swapaxes(0, 1), gaps.swapaxes(0, 1), shared.T)
+    return tuple(_balance(m, g, o, binary, denominator) for m, g, o in zip(*parts, strict=True))
+
+
+def _balance(
+    moments: FloatArray, gaps: FloatArray, shared: FloatArray, binary: Mask, denominator: FloatArray | None
+) -> Balance:
+    (m1, v1), (m2, v2) = moments[:, 0].T, moments[:, 1].T
+    over = np.sqrt(v1) if denominator is None else denominator
     with np.errstate(divide="ignore", invalid="ignore"):
-        smd = np.where(np.isclose(m1, m2, rtol=1e-13, atol=0), 0.0, (m1 - m2) / denominator)
-    return Balance(m1, m2, smd, ratio, steps[:, 0], steps[:, 1], denominator)
+        smd = np.where(np.isclose(m1, m2, rtol=1e-13, atol=0), 0.0, (m1 - m2) / over)
+        ratio = np.where(binary, np.nan, v1 / v2)
+    return Balance(m1, m2, v1, v2, smd, ratio, gaps[:, 0], gaps[:, 1], shared, over)
+
+
+def denominators(X: FloatArray, first: Mask, spread: Spread) -> FloatArray:
+    r"""Return what mean differences are divided by, from the sample before matching, shape (k,).
+
+    The standard deviation of the ``first`` group or of the ``second``, or :math:`\sqrt{(s_1^2 + s_2^2)/2}` (``pooled``);
+    :math:`\sqrt{p(1-p)}` for 0/1 columns.
+
+    >>> X, first = np.array([[1.0], [3.0], [0.0], [4.0]]), np.array([True, True, False, False])
+    >>> [round(float(denominators(X, first, s)[0]), 3) for s in ("first", "second", "pooled")]
+    [1.414, 2.828, 2.236]
+    """
+    groups = {"first": (first,), "second": (~first,), "pooled": (first, ~first)}[spread]
+    return np.asarray(np.sqrt(np.mean([standard_deviations(X[group]) ** 2 for group in groups], axis=0)))
 
 
 def standard_deviations(X: FloatArray, weights: FloatArray | None = None) -> FloatArray:
@@ -142,45 +218,6 @@ def standard_deviations(X: FloatArray, weights: FloatArray | None = None) -> Flo
     [0.8165, 0.5]
     """
     return np.sqrt([weighted_variance(column, weights) for column in X.T])
-
-
-def ecdf_distance(x: FloatArray, y: FloatArray, wx: FloatArray, wy: FloatArray) -> tuple[float, float]:
-    r"""Return the mean and largest :math:`|F_x(v) - F_y(v)|` over the distinct values of both samples.
-
-    Values with weight zero are points of the mean too, so that it is over the same points before and after matching.
-    For 0/1 columns both are the difference in proportions. The largest is the Kolmogorov-Smirnov distance.
-
-    Parameters
-    ----------
-    x, y
-        Samples, shapes (n,) and (m,).
-    wx, wy
-        Their weights.
-
-    Returns
-    -------
-    tuple of float
-
-    References
-    ----------
-    Austin, P. and Stuart, E. (2015). Moving towards best practice when using inverse probability of treatment
-    weighting. Statistics in Medicine 34. doi:10.1002/sim.6607
-
-    Examples
-    --------
-    >>> one = np.ones(2)
-    >>> ecdf_distance(np.array([1.0, 2.0]), np.array([2.0, 3.0]), one, one)
-    (0.3333333333333333, 0.5)
-    """
-    values = np.concatenate([x, y])
-    steps = np.concatenate([wx / wx.sum(), -wy / wy.sum()])
-    order = np.argsort(values, kind="stable")
-    sorted_values = values[order]
-    last = np.append(sorted_values[1:] != sorted_values[:-1], True)
-    gaps = np.abs(np.cumsum(steps[order]))[last]
-    if gaps.size <= 2:
-        return float(gaps.max()), float(gaps.max())
-    return float(gaps.mean()), float(gaps.max())
 
 
 def effective_size(weights: FloatArray) -> float:
@@ -197,70 +234,3 @@ def effective_size(weights: FloatArray) -> float:
     """
     total = float(weights @ weights)
     return float(weights.sum() ** 2 / total) if total > 0 else 0.0
-
-
-def hedges_g(x: FloatArray, first: Mask, weights: FloatArray) -> float:
-    r"""Return Hedges' g of the first group against the second in a weighted sample.
-
-    :math:`g = (1 - 3/(4N-9)) (\bar x_1 - \bar x_2)/S`, with
-    :math:`S^2 = ((n_1-1)s_1^2 + (n_2-1)s_2^2)/(N-2)`; :math:`n` counts units with weight above zero.
-
-    Parameters
-    ----------
-    x
-        Shape (n,).
-    first
-        True for the first group, shape (n,).
-    weights
-        Shape (n,).
-
-    Returns
-    -------
-    float
-        NaN where the pooled variance is zero and the means differ.
-
-    References
-    ----------
-    Hedges, L. (1981). Distribution theory for Glass's estimator of effect size and related estimators. Journal of
-    Educational Statistics 6. doi:10.3102/10769986006002107
-
-    Examples
-    --------
-    >>> x = np.array([1.0, 2, 3, 2, 3, 4])
-    >>> round(hedges_g(x, np.array([True] * 3 + [False] * 3), np.ones(6)), 3)
-    -0.8
-    """
-    ones, twos = first & (weights > 0), ~first & (weights > 0)
-    n1, n2 = int(ones.sum()), int(twos.sum())
-    difference = float(np.average(x[ones], weights=weights[ones]) - np.average(x[twos], weights=weights[twos]))
-    if difference == 0:
-        return 0.0
-    v1, v2 = weighted_variance(x[ones], weights[ones]), weighted_variance(x[twos], weights[twos])
-    pooled = ((n1 - 1) * v1 + (n2 - 1) * v2) / (n1 + n2 - 2) if n1 + n2 > 2 else float("nan")
-    return _small_sample(n1 + n2) * difference / float(np.sqrt(pooled)) if pooled > 0 else float("nan")
-
-
-def cox_index(p1: float, p2: float, n: int) -> float:
-    r"""Return the Cox index :math:`\omega\,(\mathrm{logit}\,p_1 - \mathrm{logit}\,p_2)/1.65` of two proportions.
-
-    :math:`\omega = 1 - 3/(4n-9)` for n people in all. NaN where one proportion is 0 or 1 and the other is not.
-
-    References
-    ----------
-    Sanchez-Meca, J., Marin-Martinez, F. and Chacon-Moscoso, S. (2003). Effect-size indices for dichotomized outcomes
-    in meta-analysis. Psychological Methods 8. doi:10.1037/1082-989X.8.4.448
-
-    Examples
-    --------
-    >>> round(cox_index(0.5, 0.4, 200), 3)
-    0.245
-    """
-    if p1 == p2:
-        return 0.0
-    if min(p1, p2) <= 0 or max(p1, p2) >= 1:
-        return float("nan")
-    return _small_sample(n) * float(np.log(p1 / (1 - p1)) - np.log(p2 / (1 - p2))) / 1.65
-
-
-def _small_sample(n: int) -> float:
-    return 1 - 3 / (4 * n - 9)

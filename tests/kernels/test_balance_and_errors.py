@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaltoolkit.kernels.balance import balance, cox_index, ecdf_distance, effective_size, hedges_g, weighted_variance
+from evaltoolkit.kernels.balance import balance, balances, denominators, effective_size, weighted_variance
+from evaltoolkit.kernels.balance_products import product_balance
+from evaltoolkit.kernels.distributions import ecdf_distances, gaussian_density, overlap_coefficients, signed_steps
+from evaltoolkit.kernels.effect_sizes import baseline_sizes, cox_index, hedges_g
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.kernels.sandwich import clustered, clustered_two_ways, heteroskedastic
 
@@ -21,7 +24,9 @@ samples = st.lists(st.integers(0, 6).map(float), min_size=2, max_size=30)
 @settings(max_examples=100, deadline=None)
 def test_largest_gap_is_the_kolmogorov_smirnov_distance(x, y) -> None:
     one, two = np.array(x), np.array(y)
-    found = ecdf_distance(one, two, np.ones(one.size), np.ones(two.size))[1]
+    first = np.arange(one.size + two.size) < one.size
+    steps = signed_steps(first, np.ones(first.size))[None, :]
+    found = ecdf_distances(np.concatenate([one, two]), steps)[0, 1]
     assert found == pytest.approx(stats.ks_2samp(one, two, method="asymp").statistic, abs=1e-12)
 
 
@@ -52,16 +57,79 @@ def test_effect_sizes_by_hand() -> None:
     a, b = x[first], x[~first]
     pooled = np.sqrt((19 * a.var(ddof=1) + 29 * b.var(ddof=1)) / 48)
     by_hand = (1 - 3 / (4 * 50 - 9)) * (a.mean() - b.mean()) / pooled
-    assert hedges_g(x, first, np.ones(50)) == pytest.approx(by_hand, rel=CLOSE)
+    assert hedges_g(a.mean() - b.mean(), (a.var(ddof=1), b.var(ddof=1)), (20, 30)) == pytest.approx(by_hand, rel=CLOSE)
+    X = np.column_stack([x, x > 0])
+    sizes = baseline_sizes(balance(X, first), 20, 30, np.array([False, True]))
+    assert sizes[0] == pytest.approx(by_hand, rel=CLOSE)
+    p, q = X[first, 1].mean(), X[~first, 1].mean()
+    cox = (1 - 3 / 191) * (np.log(p / (1 - p)) - np.log(q / (1 - q))) / 1.65
+    assert sizes[1] == pytest.approx(cox, rel=CLOSE)
+    assert np.isnan(hedges_g(1.0, (0.0, 0.0), (3, 3)))
+    assert hedges_g(0.0, (0.0, 0.0), (3, 3)) == 0
     assert np.isnan(cox_index(0.0, 0.3, 100))
     assert cox_index(0.3, 0.3, 100) == 0
     assert effective_size(np.ones(7)) == pytest.approx(7)
+
+
+def test_several_weightings_are_each_as_alone() -> None:
+    rng = np.random.default_rng(3)
+    X = np.column_stack([rng.normal(size=80), rng.integers(0, 4, 80), rng.random(80) < 0.4]).astype(float)
+    first, w = rng.random(80) < 0.4, rng.random(80) * (rng.random(80) < 0.7)
+    over = denominators(X, first, "pooled")
+    together = balances(X, first, (None, w), over)
+    for found, weights in zip(together, (None, w), strict=True):
+        alone = balance(X, first, weights, over)
+        for name in ("mean_second", "smd", "variance_ratio", "ecdf_mean", "ecdf_max", "overlap"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+    by_hand = np.sqrt((X[first, 0].var(ddof=1) + X[~first, 0].var(ddof=1)) / 2)
+    assert over[0] == pytest.approx(by_hand, rel=CLOSE)
+
+
+@pytest.mark.parametrize("spread", ["first", "second", "pooled"])
+def test_squares_and_products_are_those_of_the_columns(spread) -> None:
+    rng = np.random.default_rng(4)
+    level = rng.integers(0, 3, 90)
+    X = np.column_stack([rng.normal(30, 5, 90), rng.exponential(size=90), rng.random(90) < 0.4, level == 0, level == 1])
+    X, first = X.astype(float), rng.random(90) < 0.4
+    w = rng.random(90) * (rng.random(90) < 0.7)
+    found = product_balance(X, first, (None, w), spread, (0, 1, 2, 3, 3))
+    assert [*zip(found.one.tolist(), found.two.tolist(), strict=True)] == [
+        (0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3), (1, 4), (2, 3), (2, 4),
+    ]  # fmt: skip
+    made = X[:, found.one] * X[:, found.two]
+    for i, weights in enumerate((None, w)):
+        expected = balance(made, first, weights, denominators(made, first, spread)).smd
+        # Variances of products by second moments lose a few digits.
+        np.testing.assert_allclose(found.smd[i], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_density_is_the_sum_of_kernels() -> None:
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=40), rng.random(40)
+    found = gaussian_density(x, w, 0.3)
+    by_hand = stats.norm.pdf(found.at[:, None], x, 0.3) @ (w / w.sum())
+    # The grid of 512 points is as fine as a fortieth of the bandwidth; its convention shifts it by half a step at most.
+    np.testing.assert_allclose(found.height, by_hand, atol=0.01)
+    assert found.height.sum() * (found.at[1] - found.at[0]) == pytest.approx(1, abs=0.01)
+
+
+def test_overlap_is_one_for_the_same_and_none_for_apart() -> None:
+    x = np.r_[np.arange(20.0), np.arange(20.0), np.arange(20.0) + 100]
+    first = np.r_[np.ones(20, bool), np.zeros(40, bool)]
+    near, far = np.r_[np.ones(40), np.zeros(20)], np.r_[np.ones(20), np.zeros(20), np.ones(20)]
+    same = overlap_coefficients(x, first, np.vstack([near, far]))
+    assert same[0] == pytest.approx(1, abs=0.01)
+    assert same[1] < 1e-6
+    assert overlap_coefficients(x[[0, 1, 40, 41]], first[[0, 1, 40, 41]], np.ones((1, 4))).tolist() == [0.0]
+    constant = overlap_coefficients(np.r_[np.ones(5), np.arange(6.0)], np.arange(11) < 5, np.ones((1, 11)))
+    assert np.isnan(constant[0])
 
 
 def test_constant_covariates_balance_perfectly() -> None:
     b = balance(np.full((10, 1), 3.0), np.arange(10) < 4)
     assert b.smd[0] == 0
     assert b.ecdf_max[0] == pytest.approx(0, abs=1e-12)
+    assert np.isnan(b.overlap[0])
 
 
 def test_least_squares_by_the_normal_equations() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaltoolkit.kernels.balance import balance, effective_size, standard_deviations
+from evaltoolkit.kernels.balance import balance, balances, denominators, effective_size, standard_deviations
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.kernels.pairing import Pairs, Rule, matching_weights, pair_nearest
 from evaltoolkit.kernels.sandwich import clustered, clustered_two_ways, heteroskedastic
@@ -111,6 +111,66 @@ def test_balance(golden: dict[str, Any], people: pd.DataFrame, key: str, moment:
         assert found.mean_first[j] == pytest.approx(row["Means Treated"], rel=CLOSE), name
         if row["Var. Ratio"] is not None:
             assert found.variance_ratio[j] == pytest.approx(row["Var. Ratio"], rel=CLOSE), name
+
+
+def close_row(found: Any, j: int, row: dict[str, Any], name: str) -> None:
+    assert found.smd[j] == pytest.approx(row["Std. Mean Diff."], rel=CLOSE, abs=1e-12), name
+    assert found.ecdf_mean[j] == pytest.approx(row["eCDF Mean"], rel=CLOSE, abs=1e-12), name
+    assert found.ecdf_max[j] == pytest.approx(row["eCDF Max"], rel=CLOSE, abs=1e-12), name
+    assert found.mean_first[j] == pytest.approx(row["Means Treated"], rel=CLOSE), name
+    assert found.mean_second[j] == pytest.approx(row["Means Control"], rel=CLOSE), name
+    if row["Var. Ratio"] is not None:
+        assert found.variance_ratio[j] == pytest.approx(row["Var. Ratio"], rel=CLOSE), name
+
+
+def test_balance_of_every_kind_of_match(golden: dict[str, Any], people: pd.DataFrame) -> None:
+    """Given MatchIt's weights: nearest, exact, coarsened, full and optimal, for treated and for comparison people."""
+    X, treated = table(people, golden), people["treat"].to_numpy() == 1
+    names = dict(zip(["distance", *SHOWN], range(10), strict=True))
+    seen = 0
+    for key, entry in golden.items():
+        blocks = entry if key == "balance_raw" else entry.get("balance", {}) if isinstance(entry, dict) else {}
+        spread: Any = "second" if "atc" in key else "first"
+        for moment, block in blocks.items():
+            if block is None or moment not in {"before", "after"}:
+                continue
+            weights = np.array(entry["weights"]) if moment == "after" else None
+            found = balance(X, treated, weights, denominators(X, treated, spread))
+            for name, row in block.items():
+                if name == "distance" and key not in WITH_LOGIT:
+                    continue
+                if name in names and row["Means Treated"] is not None:
+                    close_row(found, names[name], row, f"{key} {moment} {name}")
+                    seen += 1
+    assert seen > 250
+
+
+WITH_LOGIT = {*SETTINGS, "balance_raw", "full_ps_att", "optimal_1to1", "full_ps_att_tol1e9", "optimal_1to1_tol1e9"}
+
+
+def test_overlap_and_pooled_differences_are_those_of_cobalt(golden: dict[str, Any], people: pd.DataFrame) -> None:
+    X, treated = table(people, golden), people["treat"].to_numpy() == 1
+    weights = np.array(golden["nearest_1to1"]["weights"])
+    entry = golden["cobalt_nearest_1to1"]
+    names = ["distance", *(f"race_{n[4:]}" if n.startswith("race") else n for n in SHOWN)]
+    for block, spread in (("table", "first"), ("smd_pooled", "pooled")):
+        found = balances(X, treated, (None, weights), denominators(X, treated, spread))  # type: ignore[arg-type]
+        for j, name in enumerate(names):
+            row = entry[block][name]
+            for moment, b in zip(("Un", "Adj"), found, strict=True):
+                assert b.smd[j] == pytest.approx(row[f"Diff.{moment}"], rel=CLOSE), name
+                if block == "table":
+                    assert b.ecdf_max[j] == pytest.approx(row[f"KS.{moment}"], rel=CLOSE), name
+                    assert 1 - b.overlap[j] == pytest.approx(row[f"OVL.{moment}"], rel=CLOSE), name
+
+
+def test_effective_sizes_of_weights(golden: dict[str, Any], people: pd.DataFrame) -> None:
+    treated = people["treat"].to_numpy() == 1
+    for key in ("ATE", "ATT", "ATO"):
+        entry = golden["weighting"][key]
+        weights = np.array(entry["weights"])
+        assert effective_size(weights[treated]) == pytest.approx(entry["ess"]["treated"], rel=CLOSE)
+        assert effective_size(weights[~treated]) == pytest.approx(entry["ess"]["control"], rel=CLOSE)
 
 
 def test_two_way_and_hc1_errors_of_the_difference_with_replacement(

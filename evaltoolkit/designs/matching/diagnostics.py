@@ -6,7 +6,8 @@ import numpy as np
 
 from evaltoolkit.designs.matching.estimators import jittered
 from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.kernels.balance import cox_index, hedges_g, is_binary
+from evaltoolkit.kernels.balance import is_binary
+from evaltoolkit.kernels.effect_sizes import baseline_sizes
 from evaltoolkit.results import Diagnostic, number
 from evaltoolkit.results.types import VerdictWord
 
@@ -60,16 +61,11 @@ def _balance(fitted: Fitted) -> Diagnostic:
 
 
 def wwc_sizes(fitted: Fitted) -> np.ndarray:
-    """Return the WWC effect size of each shown covariate in the matched sample: Hedges' g, or Cox index for 0/1."""
-    people, w = fitted.people, fitted.matched.weights
-    sizes = []
-    for j, column in enumerate(people.covariates.shown.T, start=1):
-        if is_binary(column):
-            p1, p2 = float(fitted.after.mean_first[j]), float(fitted.after.mean_second[j])
-            sizes.append(cox_index(p1, p2, int(fitted.used.sum())))
-        else:
-            sizes.append(hedges_g(column, people.treated, w))
-    return np.array(sizes)
+    """Return the WWC effect size of each shown covariate in the matched sample."""
+    shown = fitted.people.covariates.shown
+    binary = np.array([False, *(is_binary(column) for column in shown.T)])
+    treated, used = fitted.people.treated, fitted.used
+    return baseline_sizes(fitted.after, int((treated & used).sum()), int((~treated & used).sum()), binary)[1:]
 
 
 def _wwc(fitted: Fitted) -> Diagnostic:
