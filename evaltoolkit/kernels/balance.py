@@ -200,8 +200,8 @@ def _balance(
 def denominators(X: FloatArray, first: Mask, spread: Spread) -> FloatArray:
     r"""Return what mean differences are divided by, from the sample before matching, shape (k,).
 
-    The standard deviation of the ``first`` group or of the ``second``, or :math:`\sqrt{(s_1^2 + s_2^2)/2}` (``pooled``);
-    :math:`\sqrt{p(1-p)}` for 0/1 columns.
+    The standard deviation of the ``first`` group or of the ``second``, or (``pooled``)
+    :math:`\sqrt{(s_1^2 + s_2^2)/2}`; :math:`\sqrt{p(1-p)}` for 0/1 columns.
 
     >>> X, first = np.array([[1.0], [3.0], [0.0], [4.0]]), np.array([True, True, False, False])
     >>> [round(float(denominators(X, first, s)[0]), 3) for s in ("first", "second", "pooled")]

@@ -20,7 +20,9 @@ def made(kind: Any, keys: str, rows: list[tuple[Any, ...]], key: str | None = No
         columns=tuple(
             Column(
                 key=k,
-                kind="text" if k in {"label", "group", "role", "phase", "covariate", "panel", "detail"} else "number",
+                kind="text"
+                if k in {"label", "group", "role", "phase", "covariate", "panel", "moment", "detail"}
+                else "number",
             )
             for k in keys.split()
         ),
@@ -148,6 +150,29 @@ def overlap(n: int = 20, *, panels: int = 0, hidden: tuple[int, ...] = ()) -> Fi
         program_text="Served (n = 168)",
         comparison_text="Comparison (n = 474)",
     )
+
+
+def density(rows: int = 3, *, points: int = 60, scale: float = 1.0, hidden: str = "", name: str = "") -> FigureData:
+    return _curves("density", rows, points, scale, hidden, name)
+
+
+def ecdf(rows: int = 3, *, points: int = 14, scale: float = 1.0, hidden: str = "", name: str = "") -> FigureData:
+    return _curves("ecdf", rows, points, scale, hidden, name)
+
+
+def _curves(kind: str, rows: int, points: int, scale: float, hidden: str, name: str) -> FigureData:
+    made_rows: list[tuple[Any, ...]] = []
+    for k in range(rows):
+        for moment, shift in (("Before matching", 0.25), ("After matching", 0.03)):
+            for i in range(points):
+                at = i / max(points - 1, 1)
+                program, comparison = (0.5 * (1 + math.erf((at - m) / 0.2)) for m in (0.5, 0.5 - shift))
+                if kind == "density":
+                    program, comparison = (math.exp(-((at - m) ** 2) / 0.04) for m in (0.5, 0.5 - shift))
+                shown = (None, None) if moment == hidden else (program, comparison)
+                made_rows.append((name or NAMES[k % 12] + " " * k, moment, scale * (10 * k + at), *shown))
+    marks = {"program_text": "treated", "comparison_text": name or "comparison"}
+    return made(kind, "panel moment x program comparison", made_rows, **marks)
 
 
 def forest(n: int = 4, *, zero: int = 0, scale: float = 1.0) -> FigureData:

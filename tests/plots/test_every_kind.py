@@ -30,6 +30,8 @@ EVERY: dict[str, Callable[[], FigureData]] = {
     "flow": made.flow,
     "decomposition": made.decomposition,
     "specification_curve": made.specification_curve,
+    "density": made.density,
+    "ecdf": made.ecdf,
 }
 LONG = "a very long name of a place or a program that nobody could shorten, with several more words in it"
 EXTREMES: dict[str, Callable[[], FigureData]] = {
@@ -66,6 +68,13 @@ EXTREMES: dict[str, Callable[[], FigureData]] = {
     "huge analyses": lambda: made.specification_curve(scale=3e7),
     "tiny analyses": lambda: made.specification_curve(scale=2e-6),
     "hidden analyses": lambda: made.specification_curve(hidden=tuple(range(0, 24, 2))),
+    "one density": lambda: made.density(1),
+    "nine densities": lambda: made.density(9),
+    "a panel is hidden": lambda: made.density(hidden="Before matching"),
+    "long names of curves": lambda: made.ecdf(2, name=LONG),
+    "huge values": lambda: made.ecdf(scale=4e6),
+    "tiny values": lambda: made.ecdf(scale=3e-6),
+    "one point of a curve": lambda: made.ecdf(points=1),
     "every analysis hidden": lambda: made.specification_curve(hidden=tuple(range(24))),
 }
 
