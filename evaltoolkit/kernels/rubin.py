@@ -41,8 +41,8 @@ def rubin(estimates: FloatArray, variances: FloatArray, df: float) -> Pooled:
     the variance of the estimates. With :math:`\lambda = (1 + 1/m) B / T`, the degrees of freedom are
     :math:`(1/\nu_m + 1/\nu_o)^{-1}`, :math:`\nu_m = (m-1)/\lambda^2` and
     :math:`\nu_o = \frac{\nu+1}{\nu+3}\,\nu\,(1-\lambda)`, where :math:`\nu` are those of complete data. The share of
-    missing information is :math:`(r + 2/(\nu'+3))/(1+r)` with :math:`r = (1+1/m)B/\bar U` and :math:`\nu'` these degrees
-    of freedom.
+    missing information is :math:`(r + 2/(\nu'+3))/(1+r)` with :math:`r = (1+1/m)B/\bar U` and :math:`\nu'` the pooled
+    degrees of freedom.
 
     Parameters
     ----------

@@ -12,4 +12,4 @@ from evaltoolkit.plots.small_multiples import Look, paint_curves
 
 def paint(sheet: Sheet) -> None:
     """Draw the figure on the sheet."""
-    paint_curves(sheet, Look(ticks=(0.0, 0.5, 1.0)))
+    paint_curves(sheet, Look(ticks=(0.5, 1.0)))

@@ -1,7 +1,8 @@
 """``love``: how alike the groups are on each characteristic, before and after adjustment.
 
-Columns: ``covariate`` text, ``before``, ``after`` (standardized differences). Marks: ``threshold``, ``x_label``,
-``before_text``, ``after_text``. Beyond 34 characteristics the most different ones are drawn, and the figure says so.
+Columns: ``covariate`` text, ``before``, ``after`` (standardized differences). Marks: ``threshold`` (shaded),
+``limit`` (dotted), ``x_label``, ``before_text``, ``after_text``. Beyond 34 characteristics the most different ones are
+drawn, and the figure says so.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def paint(sheet: Sheet) -> None:
     if threshold:
         ax.axvspan(-threshold, threshold, color=p.TINT_PROGRAM, lw=0, zorder=-1)
     ax.axvline(0, color=p.INK, lw=0.9, zorder=1)
+    _limit(ax, t, x)
     _rows(sheet, ax, t, box, (blocks, heights))
-    _key(sheet, t, box, threshold)
+    _key(sheet, t, box)
     sheet.bottom(ax, x, box, t.mark("x_label"))
     if left_out:
         words = f"The {MOST} most different of {len(sheet.figure.rows)} characteristics; the table lists them all."
@@ -88,9 +90,18 @@ def _missing(sheet: Sheet, t: Tidy, pair: tuple[float, float], place: tuple[floa
         sheet.text(*place, "".join(wrap(words, 1.6, p.SMALL, lines=1)), size=p.SMALL)
 
 
-def _key(sheet: Sheet, t: Tidy, box: tuple[float, float, float, float], threshold: float) -> None:
+def _limit(ax: Axes, t: Tidy, x: Scale) -> None:
+    limit = abs(t.mark_number("limit", 0.0))
+    for at in (-limit, limit):
+        if limit and x.low < at < x.high:
+            ax.axvline(at, color=p.GREY, lw=0.9, ls=(0, (1.5, 1.8)), zorder=1)
+
+
+def _key(sheet: Sheet, t: Tidy, box: tuple[float, float, float, float]) -> None:
     level = box[1] + box[3] + 0.13
-    shaded = f"shaded: within {threshold:g}" if threshold else ""
+    threshold, limit = (abs(t.mark_number(name, 0.0)) for name in ("threshold", "limit"))
+    named = (("shaded: within", threshold), ("dotted:", limit))
+    shaded = "; ".join(f"{words} {value:g}" for words, value in named if math.isfinite(value) and value)
     sheet.text(sheet.width - EDGE, level, shaded, size=p.SMALL, across="right")
     room = (sheet.width - 2 * EDGE - width_of(shaded, p.SMALL) - 0.9) / 2
     at = max(EDGE + 0.06, min(box[0] + 0.06, sheet.width - EDGE - 2 * room - 0.9))

@@ -128,6 +128,7 @@ def love(n: int = 12, *, name: str = "") -> FigureData:
         "covariate before after",
         rows,
         threshold=0.1,
+        limit=0.25,
         x_label="Standardized mean difference",
         before_text="before matching",
         after_text="after matching",

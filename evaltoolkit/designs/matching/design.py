@@ -9,6 +9,7 @@ from evaltoolkit.data import Source
 from evaltoolkit.designs.matching import options as _options
 from evaltoolkit.designs.matching import people as _people
 from evaltoolkit.designs.matching.diagnostics import checks
+from evaltoolkit.designs.matching.equivalence import equivalence_table
 from evaltoolkit.designs.matching.figures import figures
 from evaltoolkit.designs.matching.fitted import Fitted, fit
 from evaltoolkit.designs.matching.options import Options
@@ -61,6 +62,7 @@ class PropensityScoreMatching:
                 effect_table(fitted, rows),
                 characteristics_table(fitted),
                 balance_table(fitted),
+                equivalence_table(fitted),
                 sizes_table(fitted),
                 *((score,) if score else ()),
             ),

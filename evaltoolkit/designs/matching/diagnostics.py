@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from evaltoolkit.designs.matching.equivalence import equivalence
 from evaltoolkit.designs.matching.estimators import jittered
+from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.kernels.balance import is_binary
-from evaltoolkit.kernels.effect_sizes import baseline_sizes
-from evaltoolkit.results import Diagnostic, number
+from evaltoolkit.results import Diagnostic, number, plural
 from evaltoolkit.results.types import VerdictWord
 
-GOOD_SMD, POOR_SMD = 0.1, 0.25
-WWC_SATISFIED, WWC_LIMIT = 0.05, 0.25
 FEW_PAIRS = 30
 _STABLE = 0.5
 
@@ -20,8 +18,8 @@ _STABLE = 0.5
 def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     """Return every check of a matched comparison."""
     found = [
-        _balance(fitted), _wwc(fitted), _variances(fitted), _overlap(fitted), _unmatched(fitted), _caliper(fitted),
-        _stability(fitted), _pairs(fitted),
+        _balance(fitted), _predicted(fitted), _products(fitted), equivalence(fitted), _variances(fitted),
+        _overlap(fitted), _unmatched(fitted), _caliper(fitted), _stability(fitted), _pairs(fitted),
     ]  # fmt: skip
     if fitted.main.aliased:
         found.append(_aliased(fitted))
@@ -60,34 +58,43 @@ def _balance(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def wwc_sizes(fitted: Fitted) -> np.ndarray:
-    """Return the WWC effect size of each shown covariate in the matched sample."""
-    shown = fitted.people.covariates.shown
-    binary = np.array([False, *(is_binary(column) for column in shown.T)])
-    treated, used = fitted.people.treated, fitted.used
-    return baseline_sizes(fitted.after, int((treated & used).sum()), int((~treated & used).sum()), binary)[1:]
-
-
-def _wwc(fitted: Fitted) -> Diagnostic:
-    sizes = np.abs(wwc_sizes(fitted))
-    undefined = int(np.isnan(sizes).sum())
-    known = sizes[~np.isnan(sizes)]
-    fails = int((known > WWC_LIMIT).sum())
-    satisfied = int((known <= WWC_SATISFIED).sum())
-    middle = int(((known > WWC_SATISFIED) & (known <= WWC_LIMIT)).sum())
-    adjusted = fitted.options.effect == "regression"
-    fine = not fails and not undefined and (adjusted or not middle)
+def _products(fitted: Fitted) -> Diagnostic:
+    question = "Are the groups alike on squares and products of what was measured too?"
+    found = fitted.products
+    if found is None or found.one.size == 0:
+        text = "There are no squares or products to look at, or more than a thousand."
+        return Diagnostic(name="balance-products", question=question, verdict="not-applicable", text=text)
+    sizes = np.abs(found.smd)
+    known = np.isfinite(sizes[1])
+    worst = float(sizes[1][known].max()) if known.any() else 0.0
+    over = int((sizes[1][known] > GOOD_SMD).sum())
     text = (
-        f"Of {sizes.size} covariates, {satisfied} differ by at most {WWC_SATISFIED} (Hedges' g, or the Cox index for "
-        f"yes/no covariates), {middle} by up to {WWC_LIMIT}, {fails} by more"
-        + (f"; for {undefined} the index is not defined (0% or 100% in a group)" if undefined else "")
-        + f". The outcome model {'adjusts' if adjusted else 'does not adjust'} for all of them. "
-        "Computed against WWC thresholds; not a WWC review."
+        f"Of {plural(int(known.sum()), 'square or product', 'squares and products')} of covariates, {over} differ by "
+        f"more than {GOOD_SMD} standard deviations after matching; the largest difference is {number(worst, 2)}. "
+        f"Before matching, {int((sizes[0][known] > GOOD_SMD).sum())} did."
     )
     return Diagnostic(
-        name="baseline-equivalence", question="Would the groups count as equivalent at baseline by the WWC thresholds?",
-        statistic="covariates over 0.25", value=float(fails), threshold=0.0, verdict="pass" if fine else "caution",
-        text=text, reference="What Works Clearinghouse, Procedures and Standards Handbook, Version 5.0",
+        name="balance-products", question=question, statistic="largest |standardized mean difference|", value=worst,
+        threshold=GOOD_SMD, verdict="pass" if worst <= GOOD_SMD else "caution", text=text,
+        reference="Austin 2009, doi:10.1002/sim.3697",
+    )  # fmt: skip
+
+
+def _predicted(fitted: Fitted) -> Diagnostic:
+    before, after = (abs(float(found.smd[0])) for found in fitted.baseline.predicted)
+    question = "Are the matched groups alike on what foretells the outcome?"
+    if not np.isfinite(after):
+        text = "The covariates do not foretell the outcome of those not served, so there is nothing to compare."
+        return Diagnostic(name="balance-predicted", question=question, verdict="not-applicable", text=text)
+    text = (
+        "The outcome that a linear model of those not served expects from the covariates differs by "
+        f"{number(after, 2)} standard deviations after matching ({number(before, 2)} before). This weighs covariates "
+        "by how much they matter for the outcome."
+    )
+    return Diagnostic(
+        name="balance-predicted", question=question, statistic="|standardized mean difference|", value=after,
+        threshold=GOOD_SMD, verdict=_verdict(after, GOOD_SMD, POOR_SMD), text=text,
+        reference="Stuart, Lee and Leacy 2013, doi:10.1016/j.jclinepi.2013.01.013",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from evaltoolkit.designs.matching.fitted import Fitted, basis_of
 from evaltoolkit.results import Cell, Column, Estimate, FigureData, interval, level_text, number
 
+GOOD_SMD, POOR_SMD = 0.1, 0.25
 _BINS = 20
 _FEWEST_BINS = 4
 
@@ -65,34 +66,47 @@ def _times(value: float | None, factor: float) -> float | None:
 
 
 def love(fitted: Fitted) -> FigureData:
-    """Return the standardized mean differences before and after matching, the largest first."""
-    names = fitted.people.covariates.shown_names
+    """Return standardized mean differences before and after matching: the summaries, then covariates by size."""
     before, after = np.abs(fitted.before.smd[1:]), np.abs(fitted.after.smd[1:])
-    by_size = np.argsort(-before, kind="stable")
-    over_before, over_after = int((before > 0.1).sum()), int((after > 0.1).sum())
-    people = fitted.study.counts_people
+    over_before, over_after = int((before > GOOD_SMD).sum()), int((after > GOOD_SMD).sum())
     headline = (
         "All measured differences are small after matching" if over_after == 0
-        else f"{over_after} of {len(names)} covariates still differ after matching"
+        else f"{over_after} of {before.size} covariates still differ after matching"
     )  # fmt: skip
     return FigureData(
         key="balance_plot", kind="love", section="checks", headline=headline,
         subtitle="Absolute standardized mean difference of each covariate, before and after matching",
-        alt=f"Before matching, {over_before} of {len(names)} covariates differed by more than 0.1 standard deviations; "
-        f"after matching, {over_after} did.",
+        alt=f"Before matching, {over_before} of {before.size} covariates differed by more than {GOOD_SMD} standard "
+        f"deviations; after matching, {over_after} did.",
         columns=(
             Column(key="covariate", kind="text"), Column(key="before"), Column(key="after"),
             Column(key="basis", kind="basis", governs=("before", "after")),
         ),
-        rows=tuple(
-            (names[j], float(before[j]), float(after[j]), fitted.bases[j] if people else None) for j in by_size.tolist()
-        ),
+        rows=_love_rows(fitted),
         marks={
-            "threshold": 0.1, "x_label": "Absolute standardized mean difference", "before_text": "before matching",
-            "after_text": "after matching",
+            "threshold": GOOD_SMD, "limit": POOR_SMD, "x_label": "Absolute standardized mean difference",
+            "before_text": "before matching", "after_text": "after matching",
         },
-        note=f"Differences are divided by {fitted.spread_words}.",
+        note=f"Differences are divided by {fitted.spread_words}. Predicted outcome: what a linear model of those not "
+        "served expects from the covariates.",
     )  # fmt: skip
+
+
+def _love_rows(fitted: Fitted) -> tuple[tuple[Cell, ...], ...]:
+    people = fitted.study.counts_people
+    everybody = int(fitted.used.sum()) if people else None
+    smd = (fitted.before.smd, fitted.after.smd)
+    found: list[tuple[Cell, ...]] = [("Score", _size(smd[0][0]), _size(smd[1][0]), everybody)]
+    one, two = (balance.smd[0] for balance in fitted.baseline.predicted)
+    found.append(("Predicted outcome", _size(one), _size(two), everybody))
+    for j in np.argsort(-np.abs(smd[0][1:]), kind="stable").tolist():
+        name, basis = fitted.people.covariates.shown_names[j], fitted.bases[j] if people else None
+        found.append((name, _size(smd[0][j + 1]), _size(smd[1][j + 1]), basis))
+    return tuple(row for row in found if row[1:3] != (None, None))
+
+
+def _size(value: float) -> float | None:
+    return abs(float(value)) if np.isfinite(value) else None
 
 
 def overlap(fitted: Fitted) -> FigureData:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
+from evaltoolkit.designs.matching.baseline import Baseline, measure
 from evaltoolkit.designs.matching.estimators import Effect, Way, effect_of
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.matching import match
@@ -15,7 +16,8 @@ from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People, unit_word
 from evaltoolkit.designs.matching.score import Score, fit_logit
 from evaltoolkit.errors import DisclosureError, TooFewClustersError
-from evaltoolkit.kernels.balance import Balance, balance, is_binary, standard_deviations
+from evaltoolkit.kernels.balance import Balance, is_binary
+from evaltoolkit.kernels.balance_products import ProductBalance
 from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
 
@@ -29,8 +31,8 @@ class Fitted:
 
     Attributes
     ----------
-    before, after
-        Balance of the score (first) and of the shown covariates, before and after matching.
+    baseline
+        Balance before and after matching.
     bases
         Smallest count of people on which the numbers of a shown covariate rest, shape (m,); see ``basis_of``.
     main, other
@@ -44,8 +46,7 @@ class Fitted:
     people: People
     score: Score
     matched: Matched
-    before: Balance
-    after: Balance
+    baseline: Baseline
     bases: tuple[int, ...]
     main: Effect
     other: Effect | None
@@ -56,6 +57,26 @@ class Fitted:
     def used(self) -> Mask:
         """Who is in the matched sample."""
         return self.matched.used
+
+    @property
+    def before(self) -> Balance:
+        """Balance of the score (first) and of the shown covariates before matching."""
+        return self.baseline.before
+
+    @property
+    def after(self) -> Balance:
+        """Balance of the score (first) and of the shown covariates after matching."""
+        return self.baseline.after
+
+    @property
+    def products(self) -> ProductBalance | None:
+        """Balance of squares and products of the shown covariates."""
+        return self.baseline.products
+
+    @property
+    def sizes(self) -> FloatArray:
+        """Hedges' g or Cox index of each shown covariate in the matched sample."""
+        return self.baseline.sizes
 
     @property
     def focal_words(self) -> str:
@@ -89,8 +110,6 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
     cells = small_cells(study)
     if study.counts_people:
         _enough_to_show(people, matched, cells, where=study.place("disclosure", "threshold"))
-    X = np.column_stack([score.probability, people.covariates.shown])
-    denominator = _denominator(X, people.treated, options)
     where = study.place("effect")
     other_way: Way = "difference" if options.effect == "regression" else "regression"
     try:
@@ -103,20 +122,13 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
         people=people,
         score=score,
         matched=matched,
-        before=balance(X, people.treated, None, denominator),
-        after=balance(X, people.treated, matched.weights, denominator),
+        baseline=measure(people, score.probability, matched, options.estimand),
         bases=_bases(people, matched, cells, people_rows=study.counts_people),
         main=effect_of(people, matched, options.effect, where=where),
         other=other,
         cells=cells,
         small_outcome=study.counts_people and _small_outcome(study, people, matched, cells),
     )
-
-
-def _denominator(X: FloatArray, treated: Mask, options: Options) -> FloatArray:
-    # Fixed before matching, so that balance before and after is in the same unit.
-    one, other = standard_deviations(X[treated]), standard_deviations(X[~treated])
-    return {"ATT": one, "ATC": other}.get(options.estimand, np.sqrt((one**2 + other**2) / 2))
 
 
 def _enough_to_show(people: People, matched: Matched, cells: SmallCells, *, where: str) -> None:

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from evaltoolkit.designs.matching.diagnostics import wwc_sizes
 from evaltoolkit.designs.matching.estimators import Effect
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.kernels.balance import effective_size, is_binary
@@ -81,18 +80,17 @@ def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
 def balance_table(fitted: Fitted) -> TableData:
     """Return balance before and after matching; numbers that rest on few people are governed by their basis."""
     names = ("Score", *fitted.people.covariates.shown_names)
-    sizes = np.concatenate([[np.nan], wwc_sizes(fitted)])
     before, after = fitted.before, fitted.after
     people = fitted.study.counts_people
     values = (
-        "treated", "comparison", "comparison_after", "before", "after", "ratio", "ecdf_mean", "ecdf_max", "wwc"
+        "treated", "comparison", "comparison_after", "before", "after", "ratio", "ecdf_mean", "ecdf_max", "overlap"
     )  # fmt: skip
     rows = tuple(
         (
             names[j], *(
                 _cell(v[j]) for v in (
                     after.mean_first, before.mean_second, after.mean_second, before.smd, after.smd,
-                    after.variance_ratio, after.ecdf_mean, after.ecdf_max, sizes,
+                    after.variance_ratio, after.ecdf_mean, after.ecdf_max, after.overlap,
                 )
             ), (fitted.bases[j - 1] if j else int(fitted.used.sum())) if people else None,
         )
@@ -110,12 +108,12 @@ def balance_table(fitted: Fitted) -> TableData:
             Column(key="ratio", label="Variance ratio", digits=2),
             Column(key="ecdf_mean", label="eCDF mean", digits=3),
             Column(key="ecdf_max", label="KS", digits=3),
-            Column(key="wwc", label="WWC g", digits=2, signed=True),
+            Column(key="overlap", label="Overlap", digits=2),
             Column(key="basis", kind="basis", governs=values),
         ),
         rows=rows,
-        note=f"SMD: standardized mean difference over {fitted.spread_words}. WWC g: Hedges' g or Cox index; computed "
-        "against WWC thresholds, not a WWC review.",
+        note=f"SMD: standardized mean difference over {fitted.spread_words}, in both columns. KS: largest difference "
+        "of the distribution functions. Overlap: area that the two densities share (1: the same).",
     )  # fmt: skip
 
 
