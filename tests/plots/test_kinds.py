@@ -110,7 +110,7 @@ def test_series_begins_again_at_an_interruption() -> None:
 
 def test_love_shows_before_hollow_and_after_filled_and_the_threshold() -> None:
     figure = draw(made.love())
-    assert {"before matching", "after matching", "shaded: within 0.1"} <= {w.text for w in words(figure)}
+    assert {"before matching", "after matching", "shaded: within 0.1; dotted: 0.25"} <= {w.text for w in words(figure)}
     assert all(hollow(line) for line in lines(figure, "D"))
     assert not any(hollow(line) for line in lines(figure, "o"))
     assert "shaded" not in " ".join(said(with_marks(made.love(), threshold=None)))
