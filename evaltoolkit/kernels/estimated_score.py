@@ -57,9 +57,9 @@ def score_correction(
         d = \tfrac1{n_1} \sum f x (\mu_1(x) - \mu_0(x) - \hat\tau), \quad
         V_{ATT} \to V + (d' I^{-1} d - c' I^{-1} c)/n.
 
-    For d the difference of outcomes given all covariates is needed. Abadie and Imbens match on the covariates once more;
-    here its weighted mean comes from :math:`f (t y/p - (1-t) y/(1-p)) = t (1-p) y - (1-t) p y`, which has the same
-    expectation under the score that both rest on, and needs no search in many dimensions.
+    For d the difference of outcomes given all covariates is needed. Abadie and Imbens match on the covariates once
+    more; here its weighted mean comes from :math:`f (t y/p - (1-t) y/(1-p)) = t (1-p) y - (1-t) p y`, which has the
+    same expectation under the score that both rest on, and needs no search in many dimensions.
 
     Parameters
     ----------
@@ -140,9 +140,7 @@ def _given_score(
     return sums / size + outcome[order].mean(), np.column_stack(columns)
 
 
-def _covariance(
-    window: Window, x: FloatArray, y: FloatArray, sums: FloatArray, size: NDArray[np.int64]
-) -> FloatArray:
+def _covariance(window: Window, x: FloatArray, y: FloatArray, sums: FloatArray, size: NDArray[np.int64]) -> FloatArray:
     x = x - x.mean()
     found: FloatArray = (window.sums(x * y) - window.sums(x) * sums / size) / np.maximum(size - 1, 1)
     return found

@@ -141,7 +141,8 @@ class _Line:
     def partners(self, value: float) -> IntArray:
         """Return for each distinct difference how many from itself upward average to at most ``value`` with it."""
         reach = np.searchsorted(self.values, 2 * value - self.values, side="right")
-        return np.clip(reach - np.arange(self.values.size), 0, None)
+        found: IntArray = np.maximum(reach - np.arange(self.values.size), 0)
+        return found
 
     def count(self, value: float) -> int:
         """Return how many Walsh averages are at most ``value``."""
