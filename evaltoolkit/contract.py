@@ -87,9 +87,16 @@ def small_cells(study: Study) -> SmallCells:
     return SmallCells(threshold=rules.threshold, show_zero=rules.show_zero, agreement=rules.agreement)
 
 
-def sealed(draft: Draft, study: Study, sample: AnalysisSample[Any]) -> Result:
-    """Seal a draft under the study's disclosure rules: the last step of every ``estimate``."""
-    return seal(draft, small_cells(study), rows_are_people=study.counts_people, identifiers=sample.identifiers)
+def sealed(
+    draft: Draft, study: Study, sample: AnalysisSample[Any], *, estimates_count_people: bool | None = None
+) -> Result:
+    """Seal a draft under the study's disclosure rules: the last step of every ``estimate``.
+
+    ``estimates_count_people`` says whether ``n_obs`` and ``n_units`` of the estimates are numbers of people; None where
+    they are if a row is a person or an event.
+    """
+    people = study.counts_people if estimates_count_people is None else estimates_count_people
+    return seal(draft, small_cells(study), rows_are_people=people, identifiers=sample.identifiers)
 
 
 def study_record(study: Study) -> dict[str, Any]:

@@ -20,14 +20,18 @@ Unit = Literal["day", "week", "month", "quarter", "year", "period"]
 
 _QUARTER = re.compile(r"^\s*(\d{4})\s*[-:/ ]?\s*[qQ]([1-4])\s*$")
 _MONTH = re.compile(r"^\s*(\d{4})\s*(?:[mM]|[-/])\s*(\d{1,2})\s*$")
+_WEEK = re.compile(r"^\s*(\d{4})\s*-?\s*[wW](\d{1,2})\s*$")
 _CODE = {
     "quarter": re.compile(r"^\s*(\d{4})([1-4])(?:\.0)?\s*$"),
     "month": re.compile(r"^\s*(\d{4})(\d{2})(?:\.0)?\s*$"),
 }
 _YEAR = re.compile(r"^\s*(\d{4})\s*$")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WRITTEN: tuple[tuple[Unit, re.Pattern[str]], ...] = (("quarter", _QUARTER), ("month", _MONTH), ("year", _YEAR))
+_WRITTEN: tuple[tuple[Unit, re.Pattern[str]], ...] = (
+    ("quarter", _QUARTER), ("week", _WEEK), ("month", _MONTH), ("year", _YEAR),
+)  # fmt: skip
 _EPOCH = datetime.date(1970, 1, 1)
+_YEAR_DAYS = 365.2425
 _MONDAY = 3  # 1970-01-01 was a Thursday
 
 
@@ -63,7 +67,10 @@ class Calendar:
         return self.unit
 
     def season(self, steps: NDArray[np.int64]) -> tuple[NDArray[np.int64], int] | None:
-        """Return the place of each step within its year (from 0) and the steps per year, where a year has any."""
+        """Return the place of each step within its cycle (from 0) and the steps per cycle, where there is one.
+
+        Months and quarters have a place in the year, days in the week; the year of weeks and days is ``turn``.
+        """
         if self.unit == "month":
             return steps % 12, 12
         if self.unit == "quarter":
@@ -73,6 +80,53 @@ class Calendar:
         if self.unit == "day":
             return (steps + _MONDAY) % 7, 7
         return None
+
+    def turn(self, steps: NDArray[np.int64]) -> tuple[NDArray[np.float64], float] | None:
+        """Return the place of each step within the year and the steps per year, where a step is shorter than a year.
+
+        Weeks and days count from 1970 in years of 365.2425 days, so that the seasons do not drift over the years.
+
+        >>> Calendar("month").turn(np.array([24000]))
+        (array([1.]), 12.0)
+        """
+        if self.unit in {"month", "quarter"}:
+            size = 12 if self.unit == "month" else 4
+            return (steps % size + 1).astype(np.float64), float(size)
+        if self.unit in {"week", "day"}:
+            length = _YEAR_DAYS / (7 if self.unit == "week" else 1)
+            return np.mod(steps.astype(np.float64), length), length
+        return None
+
+    def months(self, steps: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the month of the year (from 0) of each month, week (of its Thursday) or day; None of longer steps."""
+        if self.unit == "month":
+            return steps % 12
+        if self.unit in {"week", "day"}:
+            days = 7 * steps - _MONDAY + 3 if self.unit == "week" else steps
+            return (np.asarray(days, dtype="datetime64[D]").astype("datetime64[M]").astype(np.int64)) % 12
+        return None
+
+    def weekdays(self, steps: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the day of the week (0 is Monday) of each day; None of longer steps."""
+        return (steps + _MONDAY) % 7 if self.unit == "day" else None
+
+    def days(self, step: int) -> tuple[datetime.date, datetime.date] | None:
+        """Return the first and the last day of a step; None of plain periods.
+
+        >>> [day.isoformat() for day in Calendar("quarter").days(4 * 2020) or ()]
+        ['2020-01-01', '2020-03-31']
+        """
+        if self.unit == "period":
+            return None
+        return self._first_day(step), self._first_day(step + 1) - datetime.timedelta(days=1)
+
+    def _first_day(self, step: int) -> datetime.date:
+        if self.unit == "year":
+            return datetime.date(step, 1, 1)
+        if self.unit in {"month", "quarter"}:
+            months = step if self.unit == "month" else 3 * step
+            return datetime.date(months // 12, months % 12 + 1, 1)
+        return _EPOCH + datetime.timedelta(days=7 * step - _MONDAY if self.unit == "week" else step)
 
     def parse(self, value: Any, *, where: str = "", what: str = "period") -> int:
         """Return the step that holds one value of a design file or argument.
@@ -93,7 +147,7 @@ class Calendar:
 
 _EXAMPLES: dict[str, str] = {
     "day": "a date such as 2020-05-17",
-    "week": "a date such as 2020-05-17",
+    "week": "a date or ISO week such as 2020-05-17 or 2020-W20",
     "month": "a month or date such as 2020-05 or 2020-05-01",
     "quarter": "a quarter or date such as 2016Q1 or 2016-01-01",
     "year": "a year such as 2016",
@@ -218,6 +272,8 @@ def _step_of(value: Any, unit: Unit) -> int | None:
 
 def _step_of_text(text: str, unit: Unit) -> int | None:
     year, quarter, month = _YEAR.match(text), _QUARTER.match(text), _MONTH.match(text)
+    if unit == "week":
+        return _iso_week(text)
     if unit == "year" and year:
         return int(year[1])
     code = _CODE[unit].match(text) if unit in _CODE else None
@@ -229,6 +285,17 @@ def _step_of_text(text: str, unit: Unit) -> int | None:
         whole = 12 * int(month[1]) + int(month[2]) - 1
         return whole if unit == "month" else whole // 3 if unit == "quarter" else None
     return None
+
+
+def _iso_week(text: str) -> int | None:
+    week = _WEEK.match(text)
+    if week is None:
+        return None
+    try:
+        monday = datetime.date.fromisocalendar(int(week[1]), int(week[2]), 1)
+    except ValueError:
+        return None
+    return ((monday - _EPOCH).days + _MONDAY) // 7
 
 
 def _step_of_date(day: datetime.date | None, unit: Unit) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.notebook.running import RowKind, evaluated
@@ -14,18 +14,25 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    Start = str | int | datetime.date | Mapping[str, Any]
+
 
 def its(
     frame: pd.DataFrame,
     *,
     outcome: str | Outcome,
     time: str,
-    interruption: str | int | datetime.date | Sequence[str | int | datetime.date],
+    interruption: Start | Sequence[Start],
     every: str | None = None,
     family: str = "gaussian",
     population: str | None = None,
-    effects: Sequence[str] = ("level", "slope"),
-    season: str | Mapping[str, int] | None = None,
+    effects: Sequence[str | Mapping[str, Any]] = ("level", "slope"),
+    phase_in: int | Mapping[str, Any] | None = None,
+    season: str | Mapping[str, Any] | None = None,
+    covariates: Sequence[str] = (),
+    events: Sequence[Mapping[str, Any]] = (),
+    recording_changes: Sequence[Mapping[str, Any]] = (),
+    recorded: Mapping[str, Any] | None = None,
     errors: str = "marginal-ar1",
     lags: int | str | None = None,
     inference: str = "auto",
@@ -41,13 +48,14 @@ def its(
     Parameters
     ----------
     frame
-        One row per period. Never changed.
+        One row per period; one for each event or person where ``rows`` says so, counted by ``every``. Never changed.
     outcome
         Column name, or an ``Outcome`` that says what it measures and its role.
     time
         Column of dates or periods.
     interruption
-        First period with the program, or a list of such periods.
+        First period with the program, or a list of such periods. A table ``{"date": ..., "label": ..., "effects":
+        [...]}`` gives one words and effects of its own.
     every
         ``day``, ``week``, ``month``, ``quarter`` or ``year``; read off the data where it is not given.
     family
@@ -55,9 +63,20 @@ def its(
     population
         Column with the number at risk, for counts.
     effects
-        What may change at the interruption: ``level``, ``slope``.
+        What may change at the interruption: ``level``, ``slope``, ``pulse``, or a table: ``{"shape": "ramp", "over":
+        6}``, ``{"shape": "temporary", "lasts": 3}`` (or ``until``), each with ``delay`` where it begins later. The
+        slope counts the periods since the start from 0.
+    phase_in
+        Number of periods of a phase-in that are left out, or ``{"until": ..., "as": "ramp"}``.
     season
-        ``"months"`` or ``{"harmonics": 2}``.
+        ``"months"`` (or quarters), ``"weekdays"``, or ``{"harmonics": 2}``.
+    covariates
+        Columns that vary over time and enter the model.
+    events, recording_changes
+        Other things that may have moved the outcome, and changes in what is recorded: ``{"date": ..., "label": ...,
+        "modelled": True}``.
+    recorded
+        ``{"first": ..., "last": ...}``: days between which recording was complete.
     errors, lags
         How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``ols``, ``model-based``; and the
         lags of Newey-West.
@@ -92,7 +111,8 @@ def its(
         outcome = described.model_copy(update={"population": population, "kind": kind})
     settings = {
         "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
-        "season": season, "errors": errors, "lags": lags,
+        "season": season, "errors": errors, "lags": lags, "phase_in": phase_in, "covariates": list(covariates),
+        "events": list(events), "recording_changes": list(recording_changes), "recorded": recorded,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,

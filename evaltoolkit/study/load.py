@@ -114,8 +114,9 @@ def validated(
 def _explained(
     error: ValidationError, model: type[BaseModel], origin: Origin | None, known: Collection[str]
 ) -> EvaluationError:
-    first = error.errors(include_url=False)[0]
-    path = [part for part in first["loc"] if not _is_type_tag(part)]
+    first = _to_report(error)
+    last = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()
+    path = [*(part for part in first["loc"][: len(first["loc"]) - len(last)] if not _is_type_tag(part)), *last]
     if path[:1] == ["settings"]:
         path = path[1:]
     where = origin.place(path) if origin else ".".join(str(part) for part in path)
@@ -131,9 +132,22 @@ def _explained(
     return _wrong_value(first, path, where)
 
 
+def _to_report(error: ValidationError) -> Any:
+    """Return the first failure; where a table was given and plain values are allowed too, the one about the table."""
+    found = error.errors(include_url=False)
+    if not isinstance(found[0]["input"], dict):
+        return found[0]
+    return next((each for each in found if any(_is_model_tag(part) for part in each["loc"])), found[0])
+
+
+def _is_model_tag(part: str | int) -> bool:
+    return isinstance(part, str) and (part[:1].isupper() or part.startswith("function-after["))
+
+
 def _is_type_tag(part: str | int) -> bool:
-    # pydantic adds the union member it tried to the location: "str", "list[...]", "constrained-str" ...
-    return isinstance(part, str) and (part in {"str", "int", "float", "bool", "date"} or "[" in part or "(" in part)
+    # pydantic adds the union member it tried to the location: "str", "list[...]", "constrained-str", a model's name ...
+    plain = isinstance(part, str) and (part in {"str", "int", "float", "bool", "date"} or "[" in part or "(" in part)
+    return plain or _is_model_tag(part)
 
 
 def _wrong_value(first: Any, path: Sequence[str | int], where: str) -> DesignFileValueError:

@@ -253,7 +253,7 @@ BAD: dict[str, tuple[Made, dict[str, Any], type[errors.EvaluationError], str]] =
         {"outcome": calls(), "family": "poisson", "season": "months"}, errors.NoVariationError, "some part of",
     ),
     "no population": (with_("youth", 0, 3), {"outcome": calls()}, errors.ColumnTypeError, "row 4"),
-    "rows of people": (months, {"rows": "people"}, errors.OptionError, "one row for each period"),
+    "rows of people": (months, {"rows": "people"}, errors.OptionError, "every is not given"),
     "another inference": (months, {"inference": "bootstrap"}, errors.OptionError, "bootstrap"),
     "binary": (months, {"outcome": ev.Outcome(column="y", kind="binary")}, errors.DesignFileValueError, "binary"),
     "time is the outcome": (months, {"time": "y"}, errors.OptionError, "'y'"),

@@ -6,6 +6,8 @@ from evaltoolkit.designs.its.display import start_words
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.options import Harmonics
 from evaltoolkit.designs.its.rows import MODELS
+from evaltoolkit.designs.its.shape_words import equation_parts, events_text, every_effect, phase_text, shapes_method
+from evaltoolkit.designs.its.shapes import form_of
 from evaltoolkit.kernels.autoregression import GRID
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
 
@@ -58,18 +60,16 @@ def _regression(fitted: Fitted) -> Method:
     )  # fmt: skip
     left = "log μ" if fitted.ratio else "E[y]"
     parts = [(" = α + β t", "alpha plus beta t")]
-    if "level" in options.effects:
-        parts.append((" + δ 1[t ≥ T₀]", "delta if t is at or after the start"))
-    if "slope" in options.effects:
-        parts.append((" + γ (t − T₀) 1[t ≥ T₀]", "gamma times the periods since the start"))
+    parts += equation_parts(fitted.series, options)
     if options.season is not None:
         parts.append((" + season(t)", "the season of t"))
-    level, slope = "a change of level (δ)", "a change of slope (γ) that counts the periods since the start, from 0"
-    shapes = " and ".join({"level": level, "slope": slope}[effect] for effect in options.effects)
+    if fitted.series.covariates or any(mark.modelled for mark in fitted.series.marked):
+        parts.append((" + θ′z", "theta times other columns of t"))
     return Method(
         title="Model",
         text=f"A {MODELS[options.family]}: the {link} has a straight trend and, from {start_words(fitted)} on, "
-        f"{shapes}.{season}{exposed} The plain fit is by {fitted_by}.",
+        f"{shapes_method(fitted.series, options)}.{phase_text(fitted.series)}{season}{events_text(fitted.series)}"
+        f"{exposed} The plain fit is by {fitted_by}.",
         equation=Equation(
             terms=(Term(text=left, sub="t"), *(Term(text=text) for text, _ in parts)),
             alt=f"{left} of period t equals " + ", plus ".join(words for _, words in parts) + ".",
@@ -78,6 +78,11 @@ def _regression(fitted: Fitted) -> Method:
 
 
 def _effect(fitted: Fitted) -> Method:
+    several = (
+        " With several interruptions, the expected course sets the changes at all of them to zero; what each adds is "
+        "measured against the course with the earlier ones, until the next."
+        if len(fitted.series.starts) > 1 else ""
+    )  # fmt: skip
     what = (
         "The headline is the modelled total since the start over the total that the model expects with the changes set "
         "to zero. Differences and their sum are of the same two courses."
@@ -87,7 +92,7 @@ def _effect(fitted: Fitted) -> Method:
     )  # fmt: skip
     return Method(
         title="Effect",
-        text=f"{what} Intervals are for the expected difference: they hold the uncertainty of the model's "
+        text=f"{what}{several} Intervals are for the expected difference: they hold the uncertainty of the model's "
         "coefficients, not the scatter of single periods. Those of curved quantities are by the delta method.",
     )
 
@@ -131,7 +136,7 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
     lines = ["One series has no comparison group, so other changes at the same time cannot be ruled out."]
     if fitted.options.errors == "marginal-ar1":
         lines.append("Dependence of another kind than a first-order autoregression is not allowed for.")
-    if "slope" in fitted.options.effects:
+    if any(form_of(effect) == "slope" for effect in every_effect(fitted.series, fitted.options)):
         lines.append("The farther from the start, the more the expected course rests on the trend going on as it was.")
     return tuple(lines)
 

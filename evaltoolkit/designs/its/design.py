@@ -14,7 +14,7 @@ from evaltoolkit.designs.its.fitted import Fitted, fit
 from evaltoolkit.designs.its.options import Options
 from evaltoolkit.designs.its.residuals import look
 from evaltoolkit.designs.its.rows import estimates
-from evaltoolkit.designs.its.sample import Series
+from evaltoolkit.designs.its.series import Series
 from evaltoolkit.designs.its.tables import tables
 from evaltoolkit.designs.its.wording import estimand, statements
 from evaltoolkit.reduction import AnalysisSample
@@ -56,7 +56,7 @@ class InterruptedTimeSeries:
             statements=statements(fitted, found),
             flow=sample.flow,
         )
-        return sealed(draft, study, sample)
+        return sealed(draft, study, sample, estimates_count_people=False)
 
 
 def _products(fitted: Fitted) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from evaltoolkit.designs.its.audit import calendar, recording
 from evaltoolkit.designs.its.estimators import estimate, lags_of
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.model import build
@@ -27,8 +26,8 @@ _BERNAL = "Lopez Bernal, Cummins and Gasparrini 2017, doi:10.1093/ije/dyw098"
 def checks(fitted: Fitted, residuals: Residuals) -> tuple[Diagnostic, ...]:
     """Return every check."""
     found = [
-        _length(fitted), _calendar(fitted), _autocorrelation(fitted, residuals), _persistence(fitted),
-        _placebo(fitted), _season(fitted), _seasons_modelled(fitted),
+        _length(fitted), calendar(fitted), *recording(fitted), _autocorrelation(fitted, residuals),
+        _persistence(fitted), _placebo(fitted), _season(fitted), _seasons_modelled(fitted),
     ]  # fmt: skip
     if fitted.ratio:
         found.append(_dispersion(fitted))
@@ -66,20 +65,6 @@ def _length(fitted: Fitted) -> Diagnostic:
         name="series-length", question="Is the series long enough on both sides?",
         statistic=f"{noun}s on the shorter side", value=float(few), threshold=float(wanted),
         verdict="pass" if few >= wanted else "caution", text=text, reference=_BERNAL,
-    )  # fmt: skip
-
-
-def _calendar(fitted: Fitted) -> Diagnostic:
-    noun, missing = fitted.series.calendar.noun, fitted.series.n_missing
-    text = (
-        f"Every {noun} from {fitted.series.label(0)} to {fitted.series.label(-1)} has a value."
-        if not missing else
-        f"{plural(missing, noun)} between the first and the last {'has' if missing == 1 else 'have'} no value. "
-        "Nothing was filled in; the model counts the time between values as it is."
-    )  # fmt: skip
-    return Diagnostic(
-        name="calendar", question=f"Is there a value for every {noun}?", statistic=f"{noun}s without a value",
-        value=float(missing), threshold=0.0, verdict="caution" if missing else "pass", text=text,
     )  # fmt: skip
 
 
@@ -149,16 +134,13 @@ def placebo_p_values(fitted: Fitted) -> list[float]:
     """Return the p-value of a level change at each earlier date with a quarter (four or more) of them on each side."""
     series, options = fitted.series, fitted.options.model_copy(update={"effects": ("level",)})
     early = series.steps < series.starts[0]
-    short = dataclasses.replace(
-        series, steps=series.steps[early], values=series.values[early],
-        exposure=None if series.exposure is None else series.exposure[early],
-    )  # fmt: skip
+    short = series.where(early)
     season = series.calendar.season(short.steps)
     lags = lags_of(options, short.steps.size, None if season is None else season[1])
     found = []
     side = max(_SIDE, round(_SIDE_SHARE * short.steps.size))
     for start in short.steps[side : short.steps.size - side + 1].tolist():
-        moved = dataclasses.replace(short, starts=(start,))
+        moved = short.moved(start)
         try:
             model = build(moved, options, fitted.study.outcome, "")
             m = estimate(model, options, errors=options.errors, lags=lags, where="")

@@ -75,5 +75,5 @@ def measure(fitted: Fitted) -> str:
 
 def start_words(fitted: Fitted) -> str:
     """Return when the program began, in words."""
-    labels = [fitted.series.calendar.label(start) for start in fitted.series.starts]
+    labels = [fitted.series.start_label(start) for start in fitted.series.starts]
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"

@@ -26,6 +26,8 @@ def figures(fitted: Fitted) -> tuple[FigureData, ...]:
 def _counts(fitted: Fitted) -> list[Cell]:
     """Return the count behind each observed value, where small counts are hidden."""
     n = fitted.model.steps.size
+    if fitted.series.people is not None:
+        return [int(v) for v in fitted.series.people.tolist()]
     if not fitted.study.outcome_counts_people or fitted.study.outcome.kind == "proportion":
         return [None] * n
     return [int(v) if float(v).is_integer() else float(v) for v in fitted.series.values.tolist()]
@@ -46,7 +48,7 @@ def series(fitted: Fitted) -> FigureData:
             times(fitted, float(fitted.with_it.estimate[i])), *(times(fitted, v) for v in band), counts[i],
         ))  # fmt: skip
     noun = fitted.series.calendar.noun
-    starts = [{"x": s, "label": f"Start, {fitted.series.calendar.label(s)}"} for s in fitted.series.starts]
+    starts = [{"x": s, "label": f"Start, {fitted.series.start_label(s)}"} for s in fitted.series.starts]
     return FigureData(
         key="series", kind="series", section="results", headline=_headline(fitted),
         subtitle=f"{measure(fitted)}, by {noun}", alt=_alt(fitted),

@@ -17,8 +17,9 @@ from evaltoolkit.designs.its.estimators import (
     lags_of,
 )
 from evaltoolkit.designs.its.model import Model, build
-from evaltoolkit.designs.its.options import Effect, Errors, Harmonics, Options
-from evaltoolkit.designs.its.sample import Series
+from evaltoolkit.designs.its.options import Errors, Harmonics, Options
+from evaltoolkit.designs.its.series import Series
+from evaltoolkit.designs.its.shapes import Effect
 from evaltoolkit.errors import EvaluationError
 from evaltoolkit.results import Finding, SmallCells, judge
 from evaltoolkit.study import Study
@@ -108,7 +109,9 @@ class Fitted:
     @property
     def is_constant(self) -> bool:
         """Whether the difference is the same in every period since the start."""
-        return not self.ratio and self.options.effects == ("level",) and len(self.series.starts) == 1
+        series = self.series
+        plain = series.own.get(series.starts[0], self.options.effects) == ("level",) and len(series.starts) == 1
+        return not self.ratio and plain and not any(phase.ramp for phase in series.phases.values())
 
     @property
     def headline(self) -> One:
@@ -204,7 +207,7 @@ def _variants(study: Study, options: Options, series: Series) -> tuple[Variant, 
     elif series.calendar.unit in {"month", "quarter"} and series.steps.size >= SEASONED:
         wanted.append(("with one seasonal wave", _with(options, season=Harmonics(harmonics=1)), options.errors))
     others: tuple[tuple[Effect, ...], ...] = (("level",), ("level", "slope"))
-    for effects in others:
+    for effects in () if series.own else others:
         if effects != options.effects:
             label = "level change only" if effects == ("level",) else "level and slope change"
             wanted.append((label, _with(options, effects=effects), options.errors))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.its.options import Effect, Harmonics, Options
-from evaltoolkit.designs.its.sample import Series
+from evaltoolkit.designs.its.options import Harmonics, Options
+from evaltoolkit.designs.its.segments import changes
+from evaltoolkit.designs.its.series import Series
 from evaltoolkit.errors import CollinearityError, OptionError
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.study import Outcome
@@ -28,9 +29,10 @@ class Model:
     Attributes
     ----------
     names
-        Names of the columns: intercept, trend, then level and slope of each interruption, then seasons.
+        Names of the columns: intercept, trend, then the changes at each interruption, then seasons, covariates and
+        other events.
     observed, expected
-        Columns as they were, and with every level and slope set to zero, shape (n, k).
+        Columns as they were, and with every change at an interruption set to zero, shape (n, k).
     response
         What is regressed: the outcome in display units, or the count, shape (n,).
     offset
@@ -43,6 +45,8 @@ class Model:
         Period of each row, shape (n,).
     log_link
         Whether the columns add up to the log of the expected count.
+    changed
+        Places of the columns that belong to each interruption.
     """
 
     names: tuple[str, ...]
@@ -54,6 +58,7 @@ class Model:
     after: NDArray[np.bool_]
     steps: NDArray[np.int64]
     log_link: bool
+    changed: tuple[tuple[int, ...], ...] = ()
 
     @property
     def df(self) -> int:
@@ -68,7 +73,10 @@ class Model:
 
     def path(self, *, expected: bool) -> Functional:
         """Return the modelled outcome of each period in display units, or what was expected without the program."""
-        X = self.expected if expected else self.observed
+        return self.course(self.expected if expected else self.observed)
+
+    def course(self, X: FloatArray) -> Functional:
+        """Return the outcome of each period in display units for columns of any kind, shape (n, k)."""
         if not self.log_link:
             return lambda b: (b @ X.T, X)
 
@@ -78,15 +86,24 @@ class Model:
 
         return _at
 
+    def without(self, *interruptions: int) -> FloatArray:
+        """Return the columns with the changes at some interruptions set to zero, shape (n, k)."""
+        X = self.observed.copy()
+        X[:, [j for i in interruptions for j in self.changed[i]]] = 0.0
+        return X
+
     def effect(self, weights: FloatArray, *, in_events: bool = False) -> Functional:
         """Return sums of the difference between modelled and expected outcome, weights of shape (m, n)."""
+        w = weights / self.scale if in_events else weights
+        return self.difference(self.observed, self.expected, w)
+
+    def difference(self, X1: FloatArray, X0: FloatArray, weights: FloatArray) -> Functional:
+        """Return weighted sums of the difference between two courses, weights of shape (m, n)."""
 
         def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
-            with_it, d_with = self.path(expected=False)(b)
-            without, d_without = self.path(expected=True)(b)
-            unit = 1 / self.scale if in_events else np.ones_like(self.scale)
-            w = weights * unit
-            return (with_it - without) @ w.T, w @ (d_with - d_without)
+            one, d_one = self.course(X1)(b)
+            other, d_other = self.course(X0)(b)
+            return (one - other) @ weights.T, weights @ (d_one - d_other)
 
         return _at
 
@@ -95,15 +112,19 @@ class Model:
 
         Totals are of what is modelled: events for counts, display units otherwise.
         """
+        return self.ratio(self.observed, self.expected, self.after)
+
+    def ratio(self, X1: FloatArray, X0: FloatArray, among: NDArray[np.bool_]) -> Functional:
+        """Return the log of the ratio of two courses' totals over some periods, shape (n,)."""
 
         def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
-            unit = self.after / self.scale if self.log_link else self.after.astype(np.float64)
-            with_it, d_with = self.path(expected=False)(b)
-            without, d_without = self.path(expected=True)(b)
-            a, c = (with_it @ unit)[..., None], (without @ unit)[..., None]
+            unit = among / self.scale if self.log_link else among.astype(np.float64)
+            one, d_one = self.course(X1)(b)
+            other, d_other = self.course(X0)(b)
+            a, c = (one @ unit)[..., None], (other @ unit)[..., None]
             with np.errstate(divide="ignore", invalid="ignore"):
                 value = np.where((a > 0) & (c > 0), np.log(a / c), np.nan)
-            return value, ((unit @ d_with) / a - (unit @ d_without) / c)[..., None, :]
+            return value, ((unit @ d_one) / a - (unit @ d_other) / c)[..., None, :]
 
         return _at
 
@@ -127,60 +148,88 @@ def build(series: Series, options: Options, outcome: Outcome, where: str) -> Mod
     OptionError
         There are not enough periods for the columns, or the calendar has no seasons of that kind.
     """
-    names, columns = (
-        ["intercept", "trend"],
-        [np.ones(series.steps.size), (series.steps - series.steps[0]).astype(float)],
-    )
-    shifts: list[FloatArray] = []
-    for start in series.starts:
-        tag = f" ({series.calendar.label(start)})" if len(series.starts) > 1 else ""
-        after = (series.steps >= start).astype(np.float64)
-        shapes: dict[Effect, FloatArray] = {"level": after, "slope": (series.steps - start) * after}
-        names += [f"{effect}{tag}" for effect in options.effects]
-        shifts += [shapes[effect] for effect in options.effects]
+    found = changes(series, options, where)
     season_names, season = seasons(series, options, where)
-    observed = np.column_stack([*columns, *shifts, *season])
-    expected = np.column_stack([*columns, *[np.zeros_like(s) for s in shifts], *season])
-    _identified(observed, [*names, *season_names], series, where)
+    more = [*series.covariates.items(), *_other_events(series)]
+    kept = np.column_stack([np.ones(series.steps.size), (series.steps - series.steps[0]).astype(np.float64)])
+    rest = [*season, *(column for _, column in more)]
+    observed = np.column_stack([kept, *(c.column for c in found), *rest])
+    expected = np.column_stack([kept, *(np.zeros_like(c.column) for c in found), *rest])
+    names = ("intercept", "trend", *(c.name for c in found), *season_names, *(name for name, _ in more))
+    _identified(observed, list(names), series, where)
     offset = np.zeros(series.steps.size) if series.exposure is None else np.log(series.exposure)
     per_head = np.ones_like(offset) if series.exposure is None else outcome.per / series.exposure
     return Model(
-        names=(*names, *season_names), observed=observed, expected=expected,
+        names=names, observed=observed, expected=expected,
         response=series.values if options.counts else series.values * per_head,
         offset=offset if options.counts else np.zeros_like(offset),
         scale=per_head if options.counts and outcome.kind == "rate" else np.ones_like(offset),
         after=series.after, steps=series.steps, log_link=options.counts,
+        changed=tuple(
+            tuple(2 + j for j, c in enumerate(found) if c.interruption == i) for i in range(len(series.starts))
+        ),
     )  # fmt: skip
+
+
+def _other_events(series: Series) -> list[tuple[str, FloatArray]]:
+    """Return a level for each other event or change of recording that is part of the model."""
+    found = []
+    for mark in series.marked:
+        if mark.modelled:
+            last = series.steps[-1] if mark.until is None else mark.until
+            column = ((series.steps >= mark.step) & (series.steps <= last)).astype(np.float64)
+            if np.ptp(column) > 0:  # a stretch of the series may lie wholly outside
+                found.append((mark.label, column))
+    return found
 
 
 def seasons(series: Series, options: Options, where: str) -> tuple[list[str], list[FloatArray]]:
     """Return the seasonal columns: waves, or a level for each season but the first."""
     if options.season is None:
         return [], []
-    found = series.calendar.season(series.steps)
+    if isinstance(options.season, Harmonics):
+        return _waves(series, options.season, where)
+    place, words = _levels(series, options.season, where)
+    return [words[p] for p in np.unique(place)[1:].tolist()], [
+        (place == p).astype(np.float64) for p in np.unique(place)[1:]
+    ]
+
+
+def _levels(series: Series, season: str, where: str) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the season of each period and the name of each season."""
+    calendar, steps = series.calendar, series.steps
+    place, words = calendar.months(steps), [f"month {i + 1}" for i in range(12)]
+    if season == "weekdays":
+        place, words = calendar.weekdays(steps), [f"weekday {i + 1}" for i in range(7)]
+    elif calendar.unit == "quarter":
+        place, words = steps % 4, [f"quarter {i + 1}" for i in range(4)]
+    if place is None:
+        raise OptionError(
+            f"season = '{season}', and a period is a {calendar.noun}",
+            expected="days" if season == "weekdays" else "days, weeks, months or quarters",
+            todo="leave season out" if calendar.unit in {"year", "period"} else "write season = { harmonics = 2 }",
+            where=where,
+        )  # fmt: skip
+    return place, words
+
+
+def _waves(series: Series, season: Harmonics, where: str) -> tuple[list[str], list[FloatArray]]:
+    calendar, pairs = series.calendar, season.harmonics
+    found = calendar.turn(series.steps)
+    if season.cycle == "week":
+        days = calendar.weekdays(series.steps)
+        found = None if days is None else ((days + 1).astype(np.float64), 7.0)
     if found is None:
         raise OptionError(
-            f"season is set, and a period is a {series.calendar.noun}", expected="months, quarters, weeks or days",
-            todo="leave season out", where=where,
+            f"season is set, and a period is a {calendar.noun}",
+            expected="days" if season.cycle == "week" else "months, quarters, weeks or days",
+            todo="leave season or its cycle out", where=where,
         )  # fmt: skip
-    place, length = found
-    if isinstance(options.season, Harmonics):
-        return _waves((place + 1).astype(np.float64), length, options.season.harmonics, where)
-    if length not in {4, 12}:
-        raise OptionError(
-            f"season = 'months', and a period is a {series.calendar.noun}", expected="months or quarters",
-            todo="write season = { harmonics = 2 }", where=where,
-        )  # fmt: skip
-    present = np.unique(place)[1:]
-    word = "month" if length == 12 else "quarter"
-    return [f"{word} {p + 1}" for p in present.tolist()], [(place == p).astype(np.float64) for p in present]
-
-
-def _waves(s: FloatArray, length: int, pairs: int, where: str) -> tuple[list[str], list[FloatArray]]:
+    s, length = found
     if 2 * pairs > length:
         raise OptionError(
-            f"season has {pairs} harmonics, and a cycle has {length} periods", expected=f"at most {length // 2}",
-            todo="use fewer harmonics", where=where,
+            f"season has {pairs} harmonics, and a cycle has {length:.0f} periods",
+            expected=f"at most {int(length // 2)}", todo="use fewer harmonics", where=where,
         )  # fmt: skip
     names, columns = [], []
     for h in range(1, pairs + 1):

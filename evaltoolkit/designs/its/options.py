@@ -2,49 +2,83 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from evaltoolkit.designs.its.shapes import (
+    MOMENT,
+    Effect,
+    Event,
+    Interruption,
+    Moment,
+    PhaseIn,
+    Recorded,
+    form_of,
+)
 from evaltoolkit.errors import DesignFileValueError, OptionError
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
 INFERENCE = ("auto",)
 COUNTS = ("poisson", "quasi-poisson")
-Effect = Literal["level", "slope"]
 Errors = Literal["marginal-ar1", "newey-west", "ols", "model-based"]
-Moment = datetime.date | int | str
-
-_MOMENT: Final[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
-_MOMENTS: Final[dict[str, Any]] = {"type": "array", "items": _MOMENT, "minItems": 1}
+Start = Interruption | Moment
+_NAMED: Final[dict[str, Any]] = {
+    "type": "object", "additionalProperties": False, "required": ["date"],
+    "properties": {"date": MOMENT, "label": {"type": "string"}, "effects": {"type": "array", "minItems": 1}},
+}  # fmt: skip
+_STARTS: Final[dict[str, Any]] = {
+    "anyOf": [MOMENT, _NAMED, {"type": "array", "items": {"anyOf": [MOMENT, _NAMED]}, "minItems": 1}]
+}
+_ORDER = ("level", "slope", "ramp", "temporary", "pulse")
 
 
 class Harmonics(Section):
     """Seasons as waves: pairs of sine and cosine."""
 
-    harmonics: int = Field(ge=1, le=26, description="Number of sine and cosine pairs within a year")
+    harmonics: int = Field(ge=1, le=26, description="Number of sine and cosine pairs within a cycle")
+    cycle: Literal["year", "week"] = Field("year", description="For days: whether the cycle is the year or the week")
 
 
 class Options(Section):
     """The keys of an interrupted-time-series study."""
 
     time: str = Field(description="Column of dates or periods", json_schema_extra={"column": "time"})
-    interruption: Annotated[tuple[Moment, ...], WithJsonSchema({"anyOf": [_MOMENT, _MOMENTS]})] = Field(
-        min_length=1, description="First period with the program; a list where there are several interruptions"
-    )
+    interruption: Annotated[tuple[Start, ...], WithJsonSchema(_STARTS)] = Field(
+        min_length=1, description="First period with the program, or { date, label, effects }; a list where there are "
+        "several interruptions",
+    )  # fmt: skip
     every: Literal["day", "week", "month", "quarter", "year"] | None = Field(
         None, description="Length of a period; read off the data where it is left out"
     )
     effects: tuple[Effect, ...] = Field(
-        ("level", "slope"), min_length=1, description="What may change at an interruption"
+        ("level", "slope"), min_length=1, description="What may change at an interruption: level, slope, pulse, or a "
+        "table such as { shape = 'ramp', over = 6 }, { shape = 'temporary', lasts = 3 } or "
+        "{ shape = 'level', delay = 2 }",
+    )  # fmt: skip
+    phase_in: int | PhaseIn | None = Field(
+        None, description="Periods of a phase-in that are left out, or { until = ..., as = 'excluded' or 'ramp' }"
     )
     family: Literal["gaussian", "poisson", "quasi-poisson"] = Field(
         "gaussian",
         description="Model of the outcome: gaussian on its own scale, the others for counts on the log scale",
     )
-    season: Literal["months"] | Harmonics | None = Field(
-        None, description='Seasons: "months" (one level for each month or quarter), or { harmonics = 2 }'
+    season: Literal["months", "weekdays"] | Harmonics | None = Field(
+        None, description='Seasons: "months" (one level for each month or quarter of the year), "weekdays" (of days), '
+        "or { harmonics = 2 }",
+    )  # fmt: skip
+    covariates: tuple[str, ...] = Field(
+        (), description="Columns that vary over time and enter the model as they are",
+        json_schema_extra={"column": "covariates"},
+    )  # fmt: skip
+    events: tuple[Event, ...] = Field(
+        (), description="Other things that may have moved the outcome: { date, label, until, modelled }"
+    )
+    recording_changes: tuple[Event, ...] = Field(
+        (), description="Changes in what is recorded or how: { date, label, modelled }"
+    )
+    recorded: Recorded | None = Field(
+        None, description="Days between which recording was complete; periods that lie partly outside are left out"
     )
     errors: Errors = Field(
         "marginal-ar1",
@@ -62,10 +96,18 @@ class Options(Section):
     @field_validator("effects", mode="after")
     @classmethod
     def _once(cls, value: tuple[Effect, ...]) -> tuple[Effect, ...]:
-        if len(set(value)) < len(value):
+        if any(value.count(effect) > 1 for effect in value):
             msg = "each effect once"
             raise ValueError(msg)
-        return tuple(sorted(value))
+        return tuple(sorted(value, key=lambda effect: _ORDER.index(form_of(effect))))
+
+    @field_validator("phase_in", mode="after")
+    @classmethod
+    def _some(cls, value: int | PhaseIn | None) -> int | PhaseIn | None:
+        if isinstance(value, int) and value < 1:
+            msg = "a phase-in has at least 1 period; leave it out where there is none"
+            raise ValueError(msg)
+        return value
 
     @field_validator("lags", mode="after")
     @classmethod
@@ -89,6 +131,18 @@ class Options(Section):
         return self
 
     @property
+    def moments(self) -> tuple[Moment, ...]:
+        """The first period of each interruption, in the order of the design file."""
+        return tuple(s.date if isinstance(s, Interruption) else s for s in self.interruption)
+
+    @property
+    def phase(self) -> PhaseIn | None:
+        """The phase-in, a plain number of periods spelled out."""
+        if isinstance(self.phase_in, int):
+            return PhaseIn.model_validate({"periods": self.phase_in})
+        return self.phase_in
+
+    @property
     def counts(self) -> bool:
         """Whether the model is one of counts on the log scale."""
         return self.family in COUNTS
@@ -110,11 +164,15 @@ def parse(study: Study) -> Options:
             f"inference.method = '{study.inference.method}' is not for time series", expected="auto",
             todo="leave it out, and choose with errors", where=study.place("inference", "method"),
         )  # fmt: skip
-    if study.counts_people:
+    if study.counts_people and options.every is None:
         raise OptionError(
-            f"data.rows = '{study.data.rows}'", expected="'aggregates': one row for each period",
-            todo="count or average the rows of each period first, and keep the periods with none as zero",
-            where=study.place("data", "rows"),
+            f"data.rows = '{study.data.rows}' and every is not given", expected="the length of the periods to count in",
+            todo="write every = 'month' (or day, week, quarter, year)", where=study.place("every"),
+        )  # fmt: skip
+    if options.phase is not None and options.phase.until is not None and len(options.interruption) > 1:
+        raise OptionError(
+            "phase_in has until, and there are several interruptions", expected="a number of periods after each",
+            todo="write phase_in = 3, or { periods = 3, as = 'ramp' }", where=study.place("phase_in"),
         )  # fmt: skip
     if options.counts and study.outcome.kind not in {"count", "rate"}:
         raise DesignFileValueError(
@@ -125,9 +183,11 @@ def parse(study: Study) -> Options:
     if study.outcome.kind == "binary":
         raise DesignFileValueError(
             "outcome.kind = 'binary' for a series", expected="continuous, count, rate or proportion",
-            todo="give the share or the count of each period", where=study.place("outcome", "kind"),
+            todo="write kind = 'proportion' for the share of each period, or 'count'",
+            where=study.place("outcome", "kind"),
         )  # fmt: skip
-    if options.time == study.outcome.column:
+    counted = study.counts_people and study.outcome.kind in {"count", "rate"}
+    if options.time == study.outcome.column and not counted:
         raise OptionError(
             f"'{options.time}' is both the time and the outcome", expected="two columns",
             todo="correct outcome.column", where=study.place("outcome", "column"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaltoolkit.designs.its.by_interruption import added
 from evaltoolkit.designs.its.estimators import ERROR_WORDS, Estimated, One
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.results import Estimate, number
@@ -27,7 +28,7 @@ def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
     rows += [
         _row(fitted, e.cumulative, kind="cumulative", term="cumulative", standing="secondary"),
         _at(fitted, e.first, "first period", first=True), _at(fitted, e.last, "last period", first=False),
-        *(_coefficient(fitted, name) for name in fitted.model.names),
+        *_by_interruption(fitted), *(_coefficient(fitted, name) for name in fitted.model.names),
     ]  # fmt: skip
     rows += [
         _row(fitted, v.found.exp() if fitted.ratio else v.found, kind="variant", standing="sensitivity",
@@ -71,6 +72,17 @@ def _at(fitted: Fitted, m: One, term: str, *, first: bool) -> Estimate:
     after = fitted.model.after.nonzero()[0]
     label = fitted.series.label(int(after[0 if first else -1]))
     return _row(fitted, m, kind="effect-at", term=term, standing="secondary", time=label)
+
+
+def _by_interruption(fitted: Fitted) -> list[Estimate]:
+    """Return what each of several interruptions added until the next."""
+    rows = []
+    for part in added(fitted):
+        place: dict[str, Any] = {"kind": "average", "standing": "secondary", "time": part.period}
+        if part.log_ratio is not None:
+            rows.append(_row(fitted, part.log_ratio.exp(), term=f"{RATE_RATIO} ({part.period})", **place))
+        rows.append(_row(fitted, part.average, term=f"average ({part.period})", **place))
+    return rows
 
 
 def _coefficient(fitted: Fitted, name: str) -> Estimate:

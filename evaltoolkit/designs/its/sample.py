@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from evaltoolkit.data import (
-    Calendar,
-    Rows,
-    Source,
-    detect,
-    identifier_values,
-    numeric_column,
-    parse_column,
-    require_column,
-    rows_text,
-)
+from evaltoolkit.data import Calendar, Source, identifier_values
 from evaltoolkit.designs.its.options import Options
+from evaltoolkit.designs.its.reading import IntArray, Periods, read
+from evaltoolkit.designs.its.series import Audit, Marked, Phase, Series
+from evaltoolkit.designs.its.shapes import Effect, Event, Interruption
 from evaltoolkit.errors import (
     ColumnTypeError,
-    DuplicateRowsError,
     MissingValuesError,
     NoPrePeriodError,
     NoVariationError,
@@ -33,116 +23,135 @@ from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import FlowStep, plural
 from evaltoolkit.study import Study
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
 FEWEST = 3
 """Periods that each stretch between interruptions needs (EPOC: three before and three after)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A series of n periods.
-
-    Attributes
-    ----------
-    steps
-        Period of each value as a whole number, rising, shape (n,).
-    values
-        The outcome as it is recorded, shape (n,).
-    exposure
-        Population at risk, shape (n,); None where there is none.
-    starts
-        Period of each interruption, rising.
-    calendar
-        How periods are written.
-    n_missing
-        Periods between the first and the last that have no value.
-    """
-
-    steps: IntArray
-    values: FloatArray
-    exposure: FloatArray | None
-    starts: tuple[int, ...]
-    calendar: Calendar
-    n_missing: int
-
-    @property
-    def after(self) -> NDArray[np.bool_]:
-        """Periods from the first interruption on."""
-        return self.steps >= self.starts[0]
-
-    def label(self, i: int) -> str:
-        """Return the i-th period as text."""
-        return self.calendar.label(int(self.steps[i]))
-
-
 def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
     """Read the data and return the series, with the flow from the data to it."""
-    rows = source.rows(study)
-    frame = rows.frame
-    time = require_column(frame, options.time, role="time", where=study.place("time"))
-    calendar = (
-        Calendar(options.every) if options.every is not None
-        else detect(time, where=study.place("time"), column=options.time)
-    )  # fmt: skip
-    steps = parse_column(time, calendar, where=study.place("time"), column=options.time)
-    values = numeric_column(frame, study.outcome.column, role="outcome", where=study.place("outcome", "column"))
-    exposure = _exposure(frame, study)
-    known = ~np.isnan(values) & (True if exposure is None else ~np.isnan(exposure))
-    _one_row_a_period(frame, steps, calendar, study)
-    order = np.flatnonzero(known)[np.argsort(steps[known], kind="stable")]
-    starts = _starts(study, options, calendar)
+    table = read(study, options, source)
+    series, flow = series_of(table, study, options)
+    secret = identifier_values(table.frame, study.disclosure.secret_columns)
+    return AnalysisSample(series, flow, secret)
+
+
+def series_of(table: Periods, study: Study, options: Options) -> tuple[Series, tuple[FlowStep, ...]]:
+    """Return the series of one unit and the flow to it.
+
+    Raises
+    ------
+    EvaluationError
+        The series is too short on a side, never varies, or holds values that the model does not allow.
+    """
+    known = table.known
+    order = np.flatnonzero(known)[np.argsort(table.steps[known], kind="stable")]
+    starts = Starts.of(study, options, table.calendar)
+    steps = table.steps[order]
     series = Series(
-        steps[order], values[order], None if exposure is None else exposure[order], starts, calendar,
-        _missing(steps[order]),
+        steps, table.values[order], None if table.exposure is None else table.exposure[order], starts.steps,
+        table.calendar, _missing(steps), covariates={n: table.columns[n][order] for n in options.covariates},
+        own=starts.own, named=starts.named, phases=starts.phases, marked=marked(study, options, table.calendar),
+        people=None if table.people is None else table.people[order],
+        audit=Audit(partial=table.partial, suspected=table.suspected, zeros=table.zeros),
     )  # fmt: skip
-    _check(series, study, options)
-    return AnalysisSample(series, _flow(rows, series), identifier_values(frame, study.disclosure.secret_columns))
+    whole = series.steps.size
+    series = without_phase_in(series)
+    check(series, study, options)
+    return series, _flow(table, series, whole, study)
+
+
+def without_phase_in(series: Series) -> Series:
+    """Leave out the periods of a phase-in that is excluded."""
+    inside = np.zeros(series.steps.size, dtype=np.bool_)
+    for start, phase in series.phases.items():
+        if not phase.ramp:
+            inside |= (series.steps >= start) & (series.steps < phase.whole)
+    if not inside.any():
+        return series
+    audit = dataclasses.replace(series.audit, phased=int(inside.sum()))
+    return dataclasses.replace(series.where(~inside), audit=audit)
 
 
 def _missing(steps: IntArray) -> int:
     return int(steps[-1] - steps[0]) + 1 - steps.size if steps.size else 0
 
 
-def _exposure(frame: pd.DataFrame, study: Study) -> FloatArray | None:
-    if study.outcome.population is None:
-        return None
-    where = study.place("outcome", "population")
-    exposure = numeric_column(frame, study.outcome.population, role="population", where=where)
-    wrong = exposure <= 0
-    if wrong.any():
-        raise ColumnTypeError(
-            f"the population column '{study.outcome.population}' is zero or negative in {rows_text(wrong)}",
-            expected="numbers above zero", todo="correct these rows", where=where,
-        )  # fmt: skip
-    return exposure
+@dataclasses.dataclass(frozen=True, slots=True)
+class Starts:
+    """The interruptions of a study in the order of time, with what is said of each by its period."""
+
+    steps: tuple[int, ...]
+    own: dict[int, tuple[Effect, ...]]
+    named: dict[int, str]
+    phases: dict[int, Phase]
+
+    @classmethod
+    def of(cls, study: Study, options: Options, calendar: Calendar) -> Starts:
+        """Read the interruptions of a design file."""
+        where = study.place("interruption")
+        found = [calendar.parse(moment, where=where, what="interruption") for moment in options.moments]
+        if len(set(found)) < len(found):
+            raise PeriodError(
+                "two interruptions fall into the same period",
+                expected=f"interruptions in different {calendar.noun}s", todo="name each once", where=where,
+            )  # fmt: skip
+        said = [
+            (step, each)
+            for step, each in zip(found, options.interruption, strict=True)
+            if isinstance(each, Interruption)
+        ]
+        return cls(
+            tuple(sorted(found)),
+            {step: each.effects for step, each in said if each.effects is not None},
+            {step: each.label for step, each in said if each.label is not None},
+            _phases(found, study, options, calendar),
+        )
 
 
-def _one_row_a_period(frame: pd.DataFrame, steps: IntArray, calendar: Calendar, study: Study) -> None:
-    twice = pd.Series(steps).duplicated(keep=False).to_numpy()
-    if twice.any():
-        first = calendar.label(int(steps[twice].min()))
-        raise DuplicateRowsError(
-            f"several rows stand for the same {calendar.noun} ({rows_text(twice)}; {first} is one)",
-            expected=f"one row for each {calendar.noun}, {len(frame):,} rows for as many",
-            todo="add up or average the rows of a period first (sites, groups), or correct the time column",
-            where=study.place("time"),
-        )  # fmt: skip
+def _phases(starts: list[int], study: Study, options: Options, calendar: Calendar) -> dict[int, Phase]:
+    phase = options.phase
+    if phase is None:
+        return {}
+    found = {}
+    for start, following in itertools.pairwise([*sorted(starts), None]):
+        assert start is not None
+        where = study.place("phase_in")
+        whole = start + (phase.periods or 0)
+        if phase.until is not None:
+            whole = calendar.parse(phase.until, where=where, what="end of the phase-in") + 1
+        if whole <= start or (following is not None and whole >= following):
+            then = "" if following is None else f", the next in {calendar.label(following)}"
+            raise PeriodError(
+                f"the phase-in ends with {calendar.label(whole - 1)}, the interruption is in {calendar.label(start)}"
+                f"{then}",
+                expected="a phase-in that ends after the interruption and before the next",
+                todo="correct phase_in or the interruption", where=where,
+            )  # fmt: skip
+        found[start] = Phase(whole, phase.treated == "ramp")
+    return found
 
 
-def _starts(study: Study, options: Options, calendar: Calendar) -> tuple[int, ...]:
-    where = study.place("interruption")
-    found = [calendar.parse(moment, where=where, what="interruption") for moment in options.interruption]
-    if len(set(found)) < len(found):
-        raise PeriodError(
-            "two interruptions fall into the same period", expected=f"interruptions in different {calendar.noun}s",
-            todo="name each once", where=where,
-        )  # fmt: skip
-    return tuple(sorted(found))
+def marked(study: Study, options: Options, calendar: Calendar) -> tuple[Marked, ...]:
+    """Return other events and changes of recording in the order of time."""
+
+    def _one(event: Event, key: str, i: int, kind: str) -> Marked:
+        where = study.place(key, i)
+        step = calendar.parse(event.date, where=where, what="event")
+        until = None if event.until is None else calendar.parse(event.until, where=where, what="end of the event")
+        if until is not None and until < step:
+            raise PeriodError(
+                f"the event '{event.label}' ends before it begins", expected="until after date",
+                todo="correct date or until", where=where,
+            )  # fmt: skip
+        return Marked(step, until, event.label, event.modelled, "event" if kind == "event" else "recording")
+
+    found = [_one(e, "events", i, "event") for i, e in enumerate(options.events)]
+    found += [_one(e, "recording_changes", i, "recording") for i, e in enumerate(options.recording_changes)]
+    return tuple(sorted(found, key=lambda m: m.step))
 
 
-def _check(series: Series, study: Study, options: Options) -> None:
+def check(series: Series, study: Study, options: Options) -> None:
+    """Refuse a series that is empty, too short on a side, never varies, or does not fit the family."""
     where, noun = study.place("interruption"), series.calendar.noun
     column = study.outcome.column
     if series.steps.size == 0:
@@ -159,6 +168,15 @@ def _check(series: Series, study: Study, options: Options) -> None:
         )  # fmt: skip
     if options.counts:
         _check_counts(series, study, options)
+    for mark in series.marked:
+        last = series.steps[-1] if mark.until is None else mark.until
+        inside = (series.steps >= mark.step) & (series.steps <= last)
+        if mark.modelled and (inside.all() or not inside.any()):
+            raise PeriodError(
+                f"'{mark.label}' is to be modelled, and every {noun} of the series or none lies within it",
+                expected="an event that begins or ends within the series", todo="correct its dates, or leave it "
+                "unmodelled", where=study.place("events"),
+            )  # fmt: skip
 
 
 def _check_stretches(series: Series, where: str, noun: str) -> None:
@@ -200,19 +218,18 @@ def _check_counts(series: Series, study: Study, options: Options) -> None:
             )  # fmt: skip
 
 
-def _flow(rows: Rows, series: Series) -> tuple[FlowStep, ...]:
+def _flow(table: Periods, series: Series, whole: int, study: Study) -> tuple[FlowStep, ...]:
     noun = series.calendar.noun
-    steps = [FlowStep(label="Rows in the data", n=rows.n_read, unit="rows")]
-    kept = len(rows.frame)
-    if kept < rows.n_read:
-        steps.append(
-            FlowStep(label="Rows kept by the filters", n=kept, unit="rows", excluded=rows.n_read - kept,
-                     reason="outside the filters of the study")
-        )  # fmt: skip
-    n = series.steps.size
-    if n < kept:
-        steps.append(
-            FlowStep(label="With a value", n=n, unit="rows", excluded=kept - n, reason="no value was recorded")
-        )
+    n, before = series.steps.size, table.steps.size
+    unit = f"{noun}s" if study.counts_people else "rows"
+    steps = list(table.flow)
+    if whole < before:
+        reason = "no value was recorded"
+        if series.covariates or series.exposure is not None:
+            reason = "no value, population or covariate was recorded"
+        steps.append(FlowStep(label="With a value", n=whole, unit=unit, excluded=before - whole, reason=reason))
+    if n < whole:
+        steps.append(FlowStep(label="Outside the phase-in", n=n, unit=unit, excluded=whole - n,
+                              reason="the program was not yet whole"))  # fmt: skip
     steps.append(FlowStep(label=f"{noun.capitalize()}s in the analysis", n=n, unit=f"{noun}s"))
     return tuple(steps)

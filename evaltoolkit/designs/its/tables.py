@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.its.by_interruption import added
 from evaltoolkit.designs.its.display import measure, times
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.residuals import Residuals
@@ -14,6 +15,8 @@ def tables(fitted: Fitted, rows: tuple[Estimate, ...], residuals: Residuals) -> 
     found = [effects(fitted, rows), coefficients(fitted, rows), residual_tests(residuals), autocorrelations(residuals)]
     if fitted.variants:
         found.insert(1, other_models(fitted, rows))
+    if len(fitted.series.starts) > 1:
+        found.insert(1, by_interruption(fitted, rows))
     return tuple(found)
 
 
@@ -48,7 +51,7 @@ _NAMES = {
 
 def effects(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     """Return the headline with its relative and absolute forms, the sum, and the first and last period."""
-    shown = [e for e in rows if e.kind in {"average", "percent", "cumulative", "effect-at"}]
+    shown = [e for e in rows if e.kind in {"average", "percent", "cumulative", "effect-at"} and not _of_one(e)]
     named: list[tuple[str, Estimate]] = []
     for e in shown:
         at = f"Difference in the {e.term} ({e.time})" if e.kind == "effect-at" else ""
@@ -58,6 +61,27 @@ def effects(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
         key="effects", title="What changed after the start", subtitle=measure(fitted),
         columns=_columns(fitted, "Effect"), rows=tuple((name, *_cells(fitted, e)) for name, e in named), main_rows=(0,),
         note="Intervals are for the expected difference; single periods vary more." + events,
+    )  # fmt: skip
+
+
+def _of_one(e: Estimate) -> bool:
+    """Return whether a row is of one of several interruptions."""
+    return e.kind == "average" and e.time is not None
+
+
+def by_interruption(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
+    """Return what each of several interruptions added until the next."""
+    parts = added(fitted)
+    named: list[tuple[str, Estimate]] = []
+    for part in parts:
+        until = f"{fitted.series.label(part.start)} to {fitted.series.label(part.end)}"
+        mine = [e for e in rows if _of_one(e) and e.time == part.period]
+        named += [(f"{part.label}{', as a ratio' if e.is_ratio else ''} ({until})", e) for e in mine]
+    return TableData(
+        key="by_interruption", title="What each interruption added", subtitle=measure(fitted),
+        columns=_columns(fitted, "Interruption"), rows=tuple((name, *_cells(fitted, e)) for name, e in named),
+        note="Each row compares the model with what it expects from the earlier interruptions alone, on average until "
+        "the next one.",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from evaltoolkit.designs.its.display import amount, percent_text, ratio_text, sp
 from evaltoolkit.designs.its.figures import relative_text
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.rows import MODELS, errors_text
+from evaltoolkit.designs.its.shape_words import changes_text, events_text, phase_text
 from evaltoolkit.results import (
     Diagnostic,
     Estimand,
@@ -155,15 +156,14 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     noun, options = fitted.series.calendar.noun, fitted.options
     after = int(fitted.model.after.sum())
     before = fitted.model.after.size - after
-    shapes = {
-        ("level",): "at once and for good (level)", ("slope",): "in its trend (slope)",
-        ("level", "slope"): "at once (level) and in its trend (slope)",
-    }[options.effects]  # fmt: skip
+    at = "at the start" if len(fitted.series.starts) == 1 else "at each interruption"
     seasons = " Seasons are part of the model." if options.season is not None else ""
     exposure = " The size of the population is taken into account." if fitted.series.exposure is not None else ""
     return (
         f"The series has {plural(before, noun)} before and {after:,} since the start ({start_words(fitted)}). The "
-        f"model is a {MODELS[options.family]} with a trend; at the start it may change {shapes}.{seasons}{exposure}",
+        f"model is a {MODELS[options.family]} with a trend; {at} it may change "
+        f"{changes_text(fitted.series, options)}.{phase_text(fitted.series)}{seasons}{events_text(fitted.series)}"
+        f"{exposure}",
         f"The intervals rest on: {errors_text(fitted)}.",
     )
 
