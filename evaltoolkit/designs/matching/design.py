@@ -9,9 +9,11 @@ from evaltoolkit.data import Source
 from evaltoolkit.designs.matching import options as _options
 from evaltoolkit.designs.matching import people as _people
 from evaltoolkit.designs.matching.diagnostics import checks
+from evaltoolkit.designs.matching.distributions import distribution_figures
 from evaltoolkit.designs.matching.equivalence import equivalence_table
 from evaltoolkit.designs.matching.figures import figures
 from evaltoolkit.designs.matching.fitted import Fitted, fit
+from evaltoolkit.designs.matching.left_out import left_out_table
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.tables import (
@@ -49,7 +51,7 @@ class PropensityScoreMatching:
         sample.products.update(_products(fitted))
         rows = estimates(fitted)
         found = checks(fitted)
-        score = score_table(fitted)
+        maybe = (left_out_table(fitted), score_table(fitted))
         draft = Draft(
             study=study_record(study),
             design=self.kind,
@@ -57,14 +59,14 @@ class PropensityScoreMatching:
             headline=rows[0],
             estimates=rows,
             diagnostics=found,
-            figures=figures(fitted, rows),
+            figures=(*figures(fitted, rows), *distribution_figures(fitted)),
             tables=(
                 effect_table(fitted, rows),
                 characteristics_table(fitted),
                 balance_table(fitted),
                 equivalence_table(fitted),
                 sizes_table(fitted),
-                *((score,) if score else ()),
+                *(table for table in maybe if table),
             ),
             statements=statements(fitted, rows[0], found),
             flow=(*sample.flow, *flow_after(fitted, sample.flow[-1])),

@@ -8,6 +8,7 @@ from evaltoolkit.designs.matching.equivalence import equivalence
 from evaltoolkit.designs.matching.estimators import jittered
 from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.left_out import describes
 from evaltoolkit.results import Diagnostic, number, plural
 from evaltoolkit.results.types import VerdictWord
 
@@ -147,10 +148,10 @@ def _unmatched(fitted: Fitted) -> Diagnostic:
     who = fitted.focal_words
     text = f"Of the {who}, {count} found no match."
     if left:
-        text += " The effect is about those who did, not about all."
+        text += " The effect is about those who did, not about all. " + describes(fitted)
     return Diagnostic(
         name="unmatched", question=f"Did the {who} find matches?", statistic="share without a match",
-        value=None if hidden else share, threshold=0.05, verdict=_verdict(share, 0.05, 0.25), text=text,
+        value=None if hidden else share, threshold=0.05, verdict=_verdict(share, 0.05, 0.25), text=text.strip(),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
 from evaltoolkit.designs.matching.baseline import Baseline, measure
+from evaltoolkit.designs.matching.covariates import Covariates
 from evaltoolkit.designs.matching.estimators import Effect, Way, effect_of
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.matching import match
@@ -174,14 +175,20 @@ def _bases(people: People, matched: Matched, cells: SmallCells, *, people_rows: 
     for column in people.covariates.shown.T:
         counts = counts_behind(column == 1, groups, used) if is_binary(column) else []
         bases.append(basis_of([*counts, size], cells))
-    owners = np.array(people.covariates.shown_owner)
+    return complemented(bases, people.covariates, cells)
+
+
+def complemented(bases: list[int], covariates: Covariates, cells: SmallCells) -> tuple[int, ...]:
+    """Return bases of the shown covariates in which no level of a category is hidden alone: shares add up to one."""
+    found = list(bases)
+    owners = np.array(covariates.shown_owner)
     for owner in np.unique(owners):
         levels = np.flatnonzero(owners == owner)
-        secret = [j for j in levels if cells.hides(bases[j])]
+        secret = [j for j in levels if cells.hides(found[j])]
         if len(secret) == 1 and levels.size > 1:
             open_levels = [j for j in levels if j not in secret]
-            bases[min(open_levels, key=lambda j: people.covariates.shown[:, j].sum())] = bases[secret[0]]
-    return tuple(bases)
+            found[min(open_levels, key=lambda j: covariates.shown[:, j].sum())] = found[secret[0]]
+    return tuple(found)
 
 
 def _small_outcome(study: Study, people: People, matched: Matched, cells: SmallCells) -> bool:
