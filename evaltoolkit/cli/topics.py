@@ -160,6 +160,14 @@ _DIAGNOSTICS: Final = {
     "moving-covariates": "Whether covariates change over time, so that the program may have changed them.",
     "baseline-equivalence": "Whether the matched groups would count as alike by the thresholds of the standard wwc.",
     "variance-ratios": "Whether measured characteristics vary as much in one matched group as in the other; 1 is best.",
+    "balance-products": (
+        "Whether the matched groups are alike on squares and products of what was measured too: equal averages alone "
+        "can hide groups that differ in spread, or in who has two traits at once."
+    ),
+    "balance-predicted": (
+        "Whether the matched groups have the same outcome in prospect: what a model of those not served expects from "
+        "what was measured. A gap here matters more than one in a trait that does not bear on the outcome."
+    ),
     "unmatched": "How many served people found nobody alike and were left out; the effect is not about them.",
     "score-stability": (
         "Whether tiny changes of the score change who is paired with whom, and with it the answer. Many equal scores "

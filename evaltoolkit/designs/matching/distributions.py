@@ -15,7 +15,7 @@ from evaltoolkit.results import Cell, Column, FigureData, number
 FloatArray = NDArray[np.float64]
 
 MOMENTS = ("Before matching", "After matching")
-_COVARIATES = 3
+_COVARIATES = 2
 
 
 def distribution_figures(fitted: Fitted) -> tuple[FigureData, ...]:
