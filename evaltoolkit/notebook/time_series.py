@@ -34,6 +34,7 @@ def its(
     recording_changes: Sequence[Mapping[str, Any]] = (),
     recorded: Mapping[str, Any] | None = None,
     errors: str = "marginal-ar1",
+    error_model: Mapping[str, object] | None = None,
     lags: int | str | None = None,
     inference: str = "auto",
     level: float = 0.95,
@@ -59,7 +60,7 @@ def its(
     every
         ``day``, ``week``, ``month``, ``quarter`` or ``year``; read off the data where it is not given.
     family
-        ``gaussian``, ``poisson`` or ``quasi-poisson``.
+        ``gaussian``; for counts ``poisson``, ``quasi-poisson`` or ``negative-binomial``.
     population
         Column with the number at risk, for counts.
     effects
@@ -77,9 +78,10 @@ def its(
         "modelled": True}``.
     recorded
         ``{"first": ..., "last": ...}``: days between which recording was complete.
-    errors, lags
-        How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``ols``, ``model-based``; and the
-        lags of Newey-West.
+    errors, error_model, lags
+        How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``prais-winsten``, ``gls``,
+        ``arma``, ``arima``, ``ols``, ``model-based``; details such as ``{"order": [1, 1], "likelihood": "ml"}``; and
+        the lags of Newey-West.
     inference, level, seed
         ``auto`` (``errors`` decides), confidence level, seed.
     title, program, rows, identifiers
@@ -111,8 +113,8 @@ def its(
         outcome = described.model_copy(update={"population": population, "kind": kind})
     settings = {
         "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
-        "season": season, "errors": errors, "lags": lags, "phase_in": phase_in, "covariates": list(covariates),
-        "events": list(events), "recording_changes": list(recording_changes), "recorded": recorded,
+        "season": season, "errors": errors, "error_model": error_model, "lags": lags, "phase_in": phase_in,
+        "covariates": list(covariates), "events": list(events), "recording_changes": list(recording_changes), "recorded": recorded,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.its.display import start_words
+from evaltoolkit.designs.its.error_words import error_limits, error_references, standard_errors
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.options import Harmonics
 from evaltoolkit.designs.its.rows import MODELS
 from evaltoolkit.designs.its.shape_words import equation_parts, events_text, every_effect, phase_text, shapes_method
 from evaltoolkit.designs.its.shapes import form_of
-from evaltoolkit.kernels.autoregression import GRID
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
 
 
@@ -42,7 +42,7 @@ def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumpt
 
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
-    return (_regression(fitted), _effect(fitted), _errors(fitted))
+    return (_regression(fitted), _effect(fitted), standard_errors(fitted))
 
 
 def _regression(fitted: Fitted) -> Method:
@@ -55,9 +55,8 @@ def _regression(fitted: Fitted) -> Method:
         season = " Each season of the year has its own level."
     offset = " The log of the population is added with its coefficient fixed at one." if fitted.ratio else ""
     exposed = offset if fitted.series.exposure is not None else ""
-    fitted_by = (
-        "Poisson maximum likelihood (statsmodels GLM)" if fitted.ratio else "least squares"
-    )  # fmt: skip
+    counted = "negative binomial" if options.family == "negative-binomial" else "Poisson"
+    fitted_by = f"{counted} maximum likelihood" if fitted.ratio else "least squares"
     left = "log μ" if fitted.ratio else "E[y]"
     parts = [(" = α + β t", "alpha plus beta t")]
     parts += equation_parts(fitted.series, options)
@@ -97,45 +96,10 @@ def _effect(fitted: Fitted) -> Method:
     )
 
 
-def _errors(fitted: Fitted) -> Method:
-    options, main = fitted.options, fitted.main
-    if options.errors == "marginal-ar1":
-        working = (
-            " Counts enter by their working response at the maximum-likelihood fit, weighted by the root of the "
-            "expected count, so extra spread is allowed for."
-            if fitted.ratio else ""
-        )  # fmt: skip
-        text = (
-            f"Errors follow a first-order autoregression. For each of {GRID.size} autocorrelations from −0.9 to 0.99 "
-            "the model was fitted by generalized least squares; the fits were weighted by their restricted likelihood "
-            "and the prior (1 − ρ²)^(−1/2), and every interval is a quantile of the weighted mixture of t "
-            "distributions. Short series call for this: intervals that plug in one estimated autocorrelation come out "
-            f"too narrow.{working}"
-        )
-    elif options.errors == "newey-west":
-        text = (
-            f"Newey-West with {main.lags} lags (Bartlett weights, factor n/(n − k)) and a t reference with n − k "
-            "degrees of freedom. In short series such intervals tend to be too narrow."
-        )
-    elif options.errors == "ols":
-        text = "Ordinary least squares with a t reference; neighbouring periods count as unrelated."
-    elif options.family == "poisson":
-        text = (
-            "By the Poisson model, with a normal reference: counts are taken as unrelated and varying by chance only."
-        )
-    else:
-        text = (
-            "By the quasi-Poisson model: the spread is estimated (Pearson chi-square over n − k), with a t reference; "
-            "counts are taken as unrelated."
-        )
-    return Method(title="Standard errors", text=text)
-
-
 def limits(fitted: Fitted) -> tuple[str, ...]:
     """Return what a reader must keep in mind."""
     lines = ["One series has no comparison group, so other changes at the same time cannot be ruled out."]
-    if fitted.options.errors == "marginal-ar1":
-        lines.append("Dependence of another kind than a first-order autoregression is not allowed for.")
+    lines += error_limits(fitted)
     if any(form_of(effect) == "slope" for effect in every_effect(fitted.series, fitted.options)):
         lines.append("The farther from the start, the more the expected course rests on the trend going on as it was.")
     return tuple(lines)
@@ -155,14 +119,7 @@ def references(fitted: Fitted) -> tuple[Reference, ...]:
             doi="10.1186/s12874-021-01364-0",
         ),
     ]
-    if fitted.options.errors == "newey-west":
-        found.append(
-            Reference(
-                text="Newey, W. and West, K. (1987). A simple, positive semi-definite, heteroskedasticity and "
-                "autocorrelation consistent covariance matrix. Econometrica 55.",
-                doi="10.2307/1913610",
-            )
-        )
+    found += error_references(fitted)
     if fitted.ratio:
         found.append(
             Reference(

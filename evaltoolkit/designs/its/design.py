@@ -69,6 +69,7 @@ def _products(fitted: Fitted) -> dict[str, Any]:
         "coefficients": main.errors.coefficients,
         "maximum_likelihood": main.likelihood,
         "residuals": main.residuals,
+        "error_parameters": main.how.parameters,
         "fitted": fitted.with_it,
         "expected": fitted.without,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.its.audit import calendar, recording
+from evaltoolkit.designs.its.estimated import EDGE
 from evaltoolkit.designs.its.estimators import estimate, lags_of
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.model import build
@@ -97,15 +98,26 @@ def _said(test: Test, after: str) -> str:
 
 
 def _persistence(fitted: Fitted) -> Diagnostic | None:
-    rho = fitted.main.autocorrelation
+    how = fitted.main.how
+    rho = how.autocorrelation
+    if how.boundary:
+        return Diagnostic(
+            name="persistence", question="Does the series return to its trend?", statistic="autocorrelation",
+            value=rho, threshold=EDGE, verdict="caution",
+            text=f"The errors' autocorrelation lies at the edge of what the model ({how.name}) allows: its standard "
+            "errors mean little. Choose errors = 'marginal-ar1', which averages over the autocorrelation instead.",
+        )  # fmt: skip
     if rho is None:
         return None
     strong = rho > STRONG
-    text = f"The errors' autocorrelation is about {number(rho, 2)} on average over its likely values."
+    averaged = fitted.options.errors == "marginal-ar1"
+    statistic = "mean autocorrelation" if averaged else "autocorrelation"
+    text = f"The errors' autocorrelation is about {number(rho, 2)}"
+    text += " on average over its likely values." if averaged else "."
     if strong:
         text += " The series wanders: a change of its course is hard to tell from a passing drift."
     return Diagnostic(
-        name="persistence", question="Does the series return to its trend?", statistic="mean autocorrelation",
+        name="persistence", question="Does the series return to its trend?", statistic=statistic,
         value=rho, threshold=STRONG, verdict="caution" if strong else "pass", text=text,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
+from evaltoolkit.designs.its.dependence import Errors
 from evaltoolkit.designs.its.estimators import (
     ERROR_WORDS,
     Estimated,
@@ -17,7 +18,7 @@ from evaltoolkit.designs.its.estimators import (
     lags_of,
 )
 from evaltoolkit.designs.its.model import Model, build
-from evaltoolkit.designs.its.options import Errors, Harmonics, Options
+from evaltoolkit.designs.its.options import Harmonics, Options
 from evaltoolkit.designs.its.series import Series
 from evaltoolkit.designs.its.shapes import Effect
 from evaltoolkit.errors import EvaluationError

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from evaltoolkit.designs.its.dependence import MODELLED, ErrorModel, Errors, Family, Lags, complaint
 from evaltoolkit.designs.its.shapes import (
     MOMENT,
     Effect,
@@ -20,8 +21,8 @@ from evaltoolkit.errors import DesignFileValueError, OptionError
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
 INFERENCE = ("auto",)
-COUNTS = ("poisson", "quasi-poisson")
-Errors = Literal["marginal-ar1", "newey-west", "ols", "model-based"]
+COUNTS = ("poisson", "quasi-poisson", "negative-binomial")
+WHOLE = ("poisson", "negative-binomial")
 Start = Interruption | Moment
 _NAMED: Final[dict[str, Any]] = {
     "type": "object", "additionalProperties": False, "required": ["date"],
@@ -59,7 +60,7 @@ class Options(Section):
     phase_in: int | PhaseIn | None = Field(
         None, description="Periods of a phase-in that are left out, or { until = ..., as = 'excluded' or 'ramp' }"
     )
-    family: Literal["gaussian", "poisson", "quasi-poisson"] = Field(
+    family: Family = Field(
         "gaussian",
         description="Model of the outcome: gaussian on its own scale, the others for counts on the log scale",
     )
@@ -84,7 +85,10 @@ class Options(Section):
         "marginal-ar1",
         description="How autocorrelation enters the intervals; ols (gaussian) and model-based (counts) ignore it",
     )
-    lags: int | Literal["newey-west", "stock-watson", "seasonal"] | None = Field(
+    error_model: ErrorModel | None = Field(
+        None, description="Details of prais-winsten, gls, arma and arima, such as { order = [1, 1], likelihood = 'ml' }"
+    )
+    lags: int | Lags | None = Field(
         None, description="Lags of newey-west: a number or a rule; the rule newey-west where it is left out"
     )
 
@@ -122,8 +126,12 @@ class Options(Section):
         if self.lags is not None and self.errors != "newey-west":
             msg = f"lags is for errors = 'newey-west'; leave it out with '{self.errors}'"
             raise ValueError(msg)
-        if self.errors == "ols" and self.counts:
-            msg = f"errors = 'ols' is for family = 'gaussian'; with '{self.family}' write 'model-based'"
+        wrong = complaint(self.errors, self.error_model)
+        if wrong is not None:
+            raise ValueError(wrong)
+        if self.counts and self.errors in {"ols", *MODELLED}:
+            others = "'marginal-ar1', 'newey-west' or 'model-based'"
+            msg = f"errors = '{self.errors}' is for family = 'gaussian'; with '{self.family}' write {others}"
             raise ValueError(msg)
         if self.errors == "model-based" and not self.counts:
             msg = "errors = 'model-based' is for counts; with family = 'gaussian' write 'ols'"

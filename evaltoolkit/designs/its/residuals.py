@@ -11,7 +11,6 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.stattools import durbin_watson
 
 from evaltoolkit.designs.its.estimators import Estimated
-from evaltoolkit.kernels.autoregression import whitening
 from evaltoolkit.kernels.least_squares import least_squares
 
 FloatArray = NDArray[np.float64]
@@ -60,7 +59,7 @@ def look(main: Estimated) -> Residuals:
         ljung_box(main.residuals, lags),
     )  # fmt: skip
     unique = {(test.name, test.df): test for test in tests}
-    left = None if main.autocorrelation is None else ljung_box(_whitened(main), lags)
+    left = None if main.whitened is None else ljung_box(main.whitened, lags)
     return Residuals(autocorrelations(main.residuals, min(_LAGS_SHOWN, n - 2)), tuple(unique.values()), left)
 
 
@@ -84,10 +83,3 @@ def ljung_box(residuals: FloatArray, lags: int) -> Test:
     """Return the Ljung-Box test of the first ``lags`` autocorrelations."""
     found = acorr_ljungbox(residuals, lags=[lags])
     return Test("Ljung-Box", float(found["lb_stat"].iloc[0]), lags, float(found["lb_pvalue"].iloc[0]))
-
-
-def _whitened(main: Estimated) -> FloatArray:
-    assert main.autocorrelation is not None
-    keep, carry = whitening(main.model.steps, main.autocorrelation)
-    e = main.residuals
-    return np.asarray(keep * (e - carry * np.concatenate([[0.0], e[:-1]])))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from evaltoolkit.designs.its.by_interruption import added
-from evaltoolkit.designs.its.estimators import ERROR_WORDS, Estimated, One
+from evaltoolkit.designs.its.estimators import Estimated, One
 from evaltoolkit.designs.its.fitted import Fitted
-from evaltoolkit.results import Estimate, number
+from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import RATE_RATIO, EstimateKind, Standing
 
 MODELS = {
     "gaussian": "segmented linear regression",
     "poisson": "segmented Poisson regression",
     "quasi-poisson": "segmented quasi-Poisson regression",
+    "negative-binomial": "segmented negative binomial regression",
 }
 
 
@@ -47,11 +48,7 @@ def headline(fitted: Fitted) -> Estimate:
 
 def inference_text(main: Estimated, df: float | None) -> str:
     """Return the kind of errors and their reference."""
-    law = "normal" if df is None else f"t({df:g})"
-    if main.autocorrelation is not None:
-        return f"marginal AR(1), mixture of {law}"
-    name = "ordinary least squares" if main.dispersion is None else "model-based"
-    return f"Newey-West, {main.lags} lags, {law}" if main.lags is not None else f"{name}, {law}"
+    return main.inference(df)
 
 
 def _row(
@@ -93,9 +90,5 @@ def _coefficient(fitted: Fitted, name: str) -> Estimate:
 
 def errors_text(fitted: Fitted) -> str:
     """Return how intervals were made, in words."""
-    main = fitted.main
-    if main.autocorrelation is not None:
-        return f"{ERROR_WORDS['marginal-ar1']} (mean {number(main.autocorrelation, 2)})"
-    if main.lags is not None:
-        return f"{ERROR_WORDS['newey-west']} with {main.lags} lags"
-    return ERROR_WORDS[fitted.options.errors]
+    how = fitted.main.how
+    return f"{how.words}, at the boundary of what it allows" if how.boundary else how.words

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 
 from evaltoolkit.data import Calendar, Source, identifier_values
-from evaltoolkit.designs.its.options import Options
+from evaltoolkit.designs.its.options import WHOLE, Options
 from evaltoolkit.designs.its.reading import IntArray, Periods, read
 from evaltoolkit.designs.its.series import Audit, Marked, Phase, Series
 from evaltoolkit.designs.its.shapes import Effect, Event, Interruption
@@ -202,9 +202,9 @@ def _check_counts(series: Series, study: Study, options: Options) -> None:
             f"'{column}' is negative in {plural(int((y < 0).sum()), series.calendar.noun)}",
             expected="counts of 0 or more", todo="correct them, or choose family = 'gaussian'", where=where,
         )  # fmt: skip
-    if options.family == "poisson" and bool((y != np.round(y)).any()):
+    if options.family in WHOLE and bool((y != np.round(y)).any()):
         raise ColumnTypeError(
-            f"'{column}' holds fractions", expected="whole numbers for family = 'poisson'",
+            f"'{column}' holds fractions", expected=f"whole numbers for family = '{options.family}'",
             todo="give counts with the population beside them, or choose family = 'quasi-poisson' or 'gaussian'",
             where=where,
         )  # fmt: skip
