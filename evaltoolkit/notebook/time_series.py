@@ -114,7 +114,8 @@ def its(
     settings = {
         "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
         "season": season, "errors": errors, "error_model": error_model, "lags": lags, "phase_in": phase_in,
-        "covariates": list(covariates), "events": list(events), "recording_changes": list(recording_changes), "recorded": recorded,
+        "covariates": list(covariates), "events": list(events), "recording_changes": list(recording_changes),
+        "recorded": recorded,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
