@@ -39,7 +39,7 @@ def _matched(
         caliper=width,
         replace=options.replace,
         order=options.choosing,
-        ties="all" if options.averages_ties else "one",
+        ties="average" if options.averages_ties else "one",
         seed=seed,
     )
     pairs = pair_nearest(line, focal, rule, strata)
