@@ -160,13 +160,13 @@ def pair_nearest(
     compiled = _compiled()
     rows, line = _line(score, focal, strata)
     limits = _limits(rule, constraints or Constraints(), rows)
-    waiting = np.flatnonzero(focal) if _never_runs_out(rule) else _focal_order(score, focal, rule)
+    waiting = np.flatnonzero(focal) if _never_runs_out(rule) else focal_order(score, focal, rule)
     slot_of = np.empty(rows.size, dtype=np.int64)
     slot_of[rows] = np.arange(rows.size)
     turn = slot_of[waiting]
     if _never_runs_out(rule):
         start, slots = compiled.pairs_replacing(line, limits, turn, rule.ratio, rule.ties == "average")
-        return _pairs(np.repeat(waiting, np.diff(start)), rows[slots])
+        return pairs_from(np.repeat(waiting, np.diff(start)), rows[slots])
     limit = rule.limit or 1
     if rule.order in {"closest", "farthest"}:
         sign = 1.0 if rule.order == "closest" else -1.0
@@ -174,7 +174,7 @@ def pair_nearest(
     else:
         taken = compiled.pairs_in_order(line, limits, turn, rule.ratio, limit)
     made = taken >= 0
-    return _pairs(np.repeat(waiting, made.sum(axis=1)), rows[taken[made]])
+    return pairs_from(np.repeat(waiting, made.sum(axis=1)), rows[taken[made]])
 
 
 def _compiled() -> ModuleType:
@@ -230,7 +230,12 @@ def _no_pairs() -> Pairs:
     return Pairs(none, none, np.empty(0))
 
 
-def _pairs(focal: IntArray, match: IntArray) -> Pairs:
+def pairs_from(focal: IntArray, match: IntArray) -> Pairs:
+    """Return pairs, given one after another in the order in which they were chosen.
+
+    >>> pairs_from(np.array([4, 1, 4]), np.array([0, 2, 3])).weight.tolist()
+    [1.0, 0.5, 0.5]
+    """
     by_focal = np.argsort(focal, kind="stable")
     who, partner = focal[by_focal], match[by_focal]
     return Pairs(who, partner, 1.0 / np.bincount(who)[who] if who.size else np.empty(0))
@@ -253,7 +258,12 @@ def _limits(rule: Rule, constraints: Constraints, rows: IntArray) -> Any:
     return _compiled().Limits(reach, constraints.widths, np.ascontiguousarray(columns), np.ascontiguousarray(apart))
 
 
-def _focal_order(score: FloatArray, focal: NDArray[np.bool_], rule: Rule) -> IntArray:
+def focal_order(score: FloatArray, focal: NDArray[np.bool_], rule: Rule) -> IntArray:
+    """Return the rows of the focal units in the order in which they choose.
+
+    >>> focal_order(np.array([0.2, 0.9, 0.9, 0.1]), np.array([True, True, True, False]), Rule()).tolist()
+    [1, 2, 0]
+    """
     rows = np.flatnonzero(focal)
     if rule.order == "largest":
         return rows[np.argsort(-score[rows], kind="stable")]
