@@ -52,7 +52,7 @@ def straightened(X: FloatArray, treated: Mask, metric: Metric = "mahalanobis") -
     >>> X = np.array([[0.0, 0], [2, 1], [4, 0], [0, 2], [2, 3], [4, 2]])
     >>> Z = straightened(X, np.array([True] * 3 + [False] * 3))
     >>> round(float(np.linalg.norm(Z[0] - Z[1])), 4)
-    2.1213
+    2.2361
     """
     X = np.ascontiguousarray(X[:, np.ptp(X, axis=0) > 1e-8])
     if X.shape[1] == 0:

@@ -183,3 +183,64 @@ def stars(one, two, n):
             centre[one[e]] = here
             centre[two[e]] = here
     return centre
+
+
+@njit(cache=True, nogil=True)
+def _spokes(centre):
+    """Return the size of the star of each unit and linked lists of the spokes of each centre."""
+    n = centre.size
+    size, head, following = np.zeros(n, np.int64), np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+    for i in range(n):
+        size[centre[i]] += 1
+        if centre[i] != i:
+            following[i] = head[centre[i]]
+            head[centre[i]] = i
+    return size, head, following
+
+
+@njit(cache=True, nogil=True)
+def _share_out(x, members, spokes, centre):
+    far = np.empty(len(spokes))
+    for k in range(len(spokes)):
+        far[k] = abs(x[spokes[k]] - x[members[0]])
+    for k, at in enumerate(np.argsort(far, kind="mergesort")):
+        mine = members[0] if k >= len(members) - 1 else members[k + 1]
+        centre[spokes[at]] = mine
+        centre[mine] = mine
+
+
+@njit(cache=True, nogil=True)
+def _tied(places, centre, size, head, following):
+    """Return which of these tied units are, or in a pair could be, centres, and their spokes."""
+    members, spokes = [-1], [-1]
+    members.pop(), spokes.pop()
+    for place in places:
+        if centre[place] == place:
+            members.append(place)
+            spoke = head[place]
+            while spoke >= 0:
+                spokes.append(spoke)
+                spoke = following[spoke]
+        elif size[centre[place]] == 2:
+            members.append(place)
+            spokes.append(centre[place])
+    return members, spokes
+
+
+@njit(cache=True, nogil=True)
+def settle_ties(x, focal, centre):
+    """Where centres of one group stand at the same place, let the first have all but the nearest for each other."""
+    for group in (True, False):
+        size, head, following = _spokes(centre)
+        a = 0
+        while a < x.size:
+            b = a + 1
+            while b < x.size and x[b] == x[a]:
+                b += 1
+            if b - a > 1:
+                places = np.arange(a, b)[focal[a:b] == group]
+                members, spokes = _tied(places, centre, size, head, following)
+                if len(members) > 1 and len(spokes) > len(members):
+                    _share_out(x, members, spokes, centre)
+            a = b
+    return centre
