@@ -32,7 +32,7 @@ _ESTIMATORS: Final = {
         "Takes out unit and period effects of untreated observations first, then averages what is left where the "
         "program runs. Gardner (2022), doi:10.48550/arXiv.2207.05943."
     ),
-    "extended-twfe": (
+    "etwfe": (
         "Two-way fixed effects with an effect for every group and period; linear, or Poisson for counts and rates, or "
         "logit for shares. Wooldridge (2023), doi:10.1093/ectj/utad016."
     ),
@@ -44,7 +44,7 @@ _ESTIMATORS: Final = {
         "A regression of the long difference for every time since the start, among starters and units not yet started. "
         "Dube, Girardi, Jordà and Taylor (2025), doi:10.1002/jae.70000."
     ),
-    "switching": (
+    "chaisemartin": (
         "For programs that switch on and off: units whose treatment changes beside units that had the same treatment "
         "and kept it. de Chaisemartin and D'Haultfœuille (2024), doi:10.1162/rest_a_01414."
     ),

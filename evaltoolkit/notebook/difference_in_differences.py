@@ -34,13 +34,14 @@ def did(
     family: str = "linear",
     period_effects: str | None = None,
     weighting: str = "variance",
-    sampling: str = "panel",
+    panel: bool = True,
     incomplete: str = "keep",
     balance_event_times: int | None = None,
     event_window: tuple[int, int] | None = None,
     placebo_outcomes: Sequence[str] = (),
     inference: str = "auto",
     level: float = 0.95,
+    draws: int = 9999,
     seed: int = 20260101,
     title: str | None = None,
     program: str | None = None,
@@ -65,7 +66,7 @@ def did(
         ``not-yet-treated`` or ``never-treated``.
     estimator
         ``callaway-santanna``, ``two-by-two``, ``twfe``, ``sun-abraham``, ``imputation``, ``two-stage``,
-        ``extended-twfe``, ``stacked``, ``lp-did``, ``switching``, ``triple-difference`` or ``synthetic-did``.
+        ``etwfe``, ``stacked``, ``lp-did``, ``chaisemartin``, ``triple-difference`` or ``synthetic-did``.
     adjust
         ``doubly-robust``, ``weighting`` or ``regression`` (Callaway-Sant'Anna with covariates).
     anticipation
@@ -78,11 +79,11 @@ def did(
         Columns: clusters above the unit, and sampling weights, one for each unit.
     eligible, family, period_effects, weighting
         For one estimator or another: column of 0 and 1 of whom the program treats (``triple-difference``); ``linear``,
-        ``poisson`` or ``logit`` (``extended-twfe``, ``twfe``); column of groups with period effects of their own
+        ``poisson`` or ``logit`` (``etwfe``, ``twfe``); column of groups with period effects of their own
         (``twfe``); cohorts by ``variance`` or ``equal`` (``lp-did``).
-    sampling
-        ``panel``, the same units in each period; or ``cross-sections``, other people in each period, with ``unit`` left
-        out or, where units come and go, the unit.
+    panel
+        Whether the same units are seen in each period; ``False`` for other people in each period (repeated
+        cross-sections), with ``unit`` left out or, where units come and go, the unit.
     incomplete
         Units that lack some period: ``keep`` them for the periods they have, or ``drop`` them.
     balance_event_times, event_window
@@ -90,9 +91,10 @@ def did(
         that are shown.
     placebo_outcomes
         Columns that the program cannot have changed, on which no effect should be found.
-    inference, level, seed
-        ``auto`` (says what it chose), ``analytic``, ``jackknife``, ``welch``, ``scaled``, ``randomization``,
-        ``conley-taber`` or ``ferman-pinto``; confidence level; seed of random draws.
+    inference, level, draws, seed
+        ``auto`` (says what it chose), ``analytic``, ``jackknife``, ``bootstrap``, ``welch``, ``scaled``,
+        ``randomization``, ``conley-taber``, ``ferman-pinto``, ``placebo``, ``cr1``, ``cr2``, ``cr3`` or
+        ``wild-cluster``, each where the estimator allows it; confidence level; number and seed of random draws.
     title, program
         Words for the report.
     rows, identifiers
@@ -128,12 +130,12 @@ def did(
         "covariates": list(covariates), "comparison": comparison, "estimator": estimator, "adjust": adjust,
         "anticipation": anticipation, "base_period": base_period, "headline": headline, "cluster": cluster,
         "weights": weights, "eligible": eligible, "family": family, "period_effects": period_effects,
-        "weighting": weighting, "sampling": sampling, "incomplete": incomplete,
+        "weighting": weighting, "panel": panel, "incomplete": incomplete,
         "balance_event_times": balance_event_times, "event_window": event_window,
         "placebo_outcomes": list(placebo_outcomes),
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
-        "level": level, "seed": seed,
+        "level": level, "draws": draws, "seed": seed,
     }  # fmt: skip
     return evaluated("difference-in-differences", frame, outcome, settings, shared)

@@ -25,7 +25,8 @@ def evaluated(
             "program": shared["program"],
             "outcome": described,
             "data": {"rows": shared["rows"]},
-            "inference": {"method": shared["inference"], "level": shared["level"], "seed": shared["seed"]},
+            "inference": {"method": shared["inference"]}
+            | {name: shared[name] for name in ("level", "draws", "seed") if name in shared},
             "disclosure": {"identifiers": tuple(shared["identifiers"])},
             **{key: value for key, value in settings.items() if value is not None},
         }

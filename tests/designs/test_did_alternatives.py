@@ -45,7 +45,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "covariates": {"covariates": ["x", "z"]},
     "never": {"comparison": "never-treated", "covariates": ["x"], "adjust": "regression", "anticipation": 2},
     "two-way": {"estimator": "twfe", "covariates": ["z"]},
-    "poisson": {"outcome": rate(), "estimator": "extended-twfe", "family": "poisson"},
+    "poisson": {"outcome": rate(), "estimator": "etwfe", "family": "poisson"},
     "logit": {"outcome": ev.Outcome("yes", kind="binary")},
     "projections": {"estimator": "lp-did", "weighting": "equal"},
     "everyone starts": {"frame": sites(24, (5, 7, 9))},
@@ -67,7 +67,7 @@ def test_every_alternative_is_another_one(name: str) -> None:
 
 
 def test_the_estimators_are_those_that_fit() -> None:
-    alone = {"switching", "triple-difference"}
+    alone = {"chaisemartin", "triple-difference"}
     every = set(ESTIMATORS) - alone - {"two-by-two"}
     assert estimators(listed()) == every
     assert estimators(listed(sites(24, (6, 0)))) == every | {"two-by-two"}
@@ -99,9 +99,9 @@ def test_who_is_compared_is_no_choice_without_never_treated_sites() -> None:
 
 def test_cross_sections_have_one_estimator() -> None:
     frame = sites(24, COHORTS)
-    found = listed(frame, sampling="cross-sections", covariates=["x"])
+    found = listed(frame, panel=False, covariates=["x"])
     assert estimators(found) == {"callaway-santanna"}
-    assert all(one.settings["sampling"] == "cross-sections" for one in found)
+    assert all(one.settings["panel"] is False for one in found)
 
 
 def test_each_estimate_is_that_of_the_study_with_these_settings() -> None:
@@ -125,7 +125,7 @@ def test_an_estimator_that_cannot_heed_the_weights_is_listed_with_its_reason() -
 def test_nothing_to_compare_is_one_message() -> None:
     frame = sites(24, COHORTS)
     with pytest.raises(ev.EvaluationError, match="no other analysis"):
-        run(frame, first_treated=None, treated="on", estimator="switching").compare()
+        run(frame, first_treated=None, treated="on", estimator="chaisemartin").compare()
 
 
 def people(early: int) -> pd.DataFrame:

@@ -146,7 +146,7 @@ def test_the_decomposition_adds_up_and_is_drawn() -> None:
 
 ESTIMATORS: dict[str, dict[str, Any]] = {
     "callaway-santanna": {}, "two-by-two": {}, "twfe": {}, "sun-abraham": {}, "imputation": {}, "two-stage": {},
-    "extended-twfe": {}, "stacked": {}, "lp-did": {}, "switching": {"first_treated": None, "treated": "on"},
+    "etwfe": {}, "stacked": {}, "lp-did": {}, "chaisemartin": {"first_treated": None, "treated": "on"},
     "triple-difference": {"eligible": "q"}, "synthetic-did": {},
 }  # fmt: skip
 
@@ -176,12 +176,10 @@ def test_effects_that_multiply(family: str) -> None:
     frame = sites(120)
     if family == "logit":
         frame["yes"] = (np.random.default_rng(4).random(len(frame)) < 0.2 + 0.3 * frame["on"]).astype(int)
-        e = run(
-            frame, outcome=ev.Outcome("yes", kind="binary", role="wellbeing"), estimator="extended-twfe", family=family
-        )
+        e = run(frame, outcome=ev.Outcome("yes", kind="binary", role="wellbeing"), estimator="etwfe", family=family)
         assert e.result.headline.conf_low < 0.3 < e.result.headline.conf_high
         return
-    for estimator in ("extended-twfe", "twfe"):
+    for estimator in ("etwfe", "twfe"):
         e = run(frame, outcome=rate(), estimator=estimator, family=family)
         percent = next(x for x in e.result.estimates if x.kind == "percent")
         assert percent.conf_low < 100 * np.expm1(0.15 * 2.0) < percent.conf_high  # the world's rate ratio
@@ -197,16 +195,18 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "headline": ({}, {"headline": "dynamic"}),
     "cluster": ({}, {"cluster": "area"}),
     "weights": ({}, {"weights": "population0"}),
-    "family": ({"estimator": "extended-twfe", "outcome": "found"},
-               {"estimator": "extended-twfe", "outcome": "found", "family": "poisson"}),
+    "family": ({"estimator": "etwfe", "outcome": "found"},
+               {"estimator": "etwfe", "outcome": "found", "family": "poisson"}),
     "period_effects": ({"estimator": "twfe"}, {"estimator": "twfe", "period_effects": "kind"}),
     "weighting": ({"estimator": "lp-did"}, {"estimator": "lp-did", "weighting": "equal"}),
-    "sampling": ({}, {"sampling": "cross-sections"}),
+    "panel": ({}, {"panel": False}),
     "incomplete": ({}, {"incomplete": "drop"}),
     "balance_event_times": ({}, {"balance_event_times": 3}),
     "event_window": ({}, {"event_window": (-2, 2)}),
     "placebo_outcomes": ({}, {"placebo_outcomes": ["z"]}),
     "inference": ({}, {"inference": "jackknife"}),
+    "draws": ({"inference": "bootstrap", "draws": 199}, {"inference": "bootstrap", "draws": 999}),
+    "level": ({}, {"level": 0.9}),
 }  # fmt: skip
 
 
@@ -235,24 +235,24 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "eligible everywhere the same": (
         {"estimator": "triple-difference", "eligible": "one"}, errors.TreatmentTimingError, "same everywhere",
     ),
-    "logit of a score": ({"estimator": "extended-twfe", "family": "logit"}, errors.OptionError, "kind = 'continuous'"),
+    "logit of a score": ({"estimator": "etwfe", "family": "logit"}, errors.OptionError, "kind = 'continuous'"),
     "poisson below zero": (
-        {"estimator": "extended-twfe", "family": "poisson"}, errors.ColumnTypeError, "values below zero",
+        {"estimator": "etwfe", "family": "poisson"}, errors.ColumnTypeError, "values below zero",
     ),
     "a method for cells with a regression": (
         {"estimator": "twfe", "inference": "randomization"}, errors.OptionError, "one of auto, analytic, jackknife, "
-        "cr2",
+        "cr1, cr2",
     ),
     "weights of zero": ({"weights": "zero"}, errors.ColumnTypeError, "no number above zero"),
     "weights that move": ({"weights": "moving"}, errors.ColumnTypeError, "changes within"),
     "a window without the start": ({"event_window": (1, 3)}, errors.DesignFileValueError, "first <= 0 <= last"),
     "no unit on a panel": ({"unit": None}, errors.DesignFileValueError, "unit is needed"),
     "cross-sections without a start": (
-        {"sampling": "cross-sections", "first_treated": None, "treated": "on"}, errors.DesignFileValueError,
+        {"panel": False, "first_treated": None, "treated": "on"}, errors.DesignFileValueError,
         "give first_treated",
     ),
     "switching without an indicator": (
-        {"estimator": "switching"}, errors.DesignFileValueError, "needs treated",
+        {"estimator": "chaisemartin"}, errors.DesignFileValueError, "needs treated",
     ),
     "a stack with too wide a window": (
         {"estimator": "stacked", "event_window": (-30, 30)}, errors.NoPrePeriodError, "whole window",
@@ -283,7 +283,7 @@ def test_what_is_wrong_gets_one_clear_message(case: str) -> None:
 def test_repeated_cross_sections_are_worded_as_such() -> None:
     frame = sites(90)
     e = ev.did(
-        frame.drop(columns="site"), outcome="y", time="quarter", first_treated="start", sampling="cross-sections",
+        frame.drop(columns="site"), outcome="y", time="quarter", first_treated="start", panel=False,
         rows="people",
     )  # fmt: skip
     assert e.result.headline.n_units == len(frame)

@@ -125,7 +125,7 @@ def test_sun_and_abraham() -> None:
 def test_extended_two_way(entry: str) -> None:
     covariates, comparison = entry.split(".")
     result = mpdta(
-        estimator="extended-twfe", covariates=["lpop"] if covariates == "lpop" else [],
+        estimator="etwfe", covariates=["lpop"] if covariates == "lpop" else [],
         comparison="never-treated" if comparison == "never" else "not-yet-treated",
     )  # fmt: skip
     golden = LARGE[f"etwfe.mpdta.{entry}"]["values"]
@@ -193,7 +193,7 @@ def test_local_projections_and_switchers_meet_group_time_effects() -> None:
     cells = path(mpdta(base_period="universal"))
     projected, switched = path(mpdta(estimator="lp-did", weighting="equal")), path(
         ev.did(frame("mpdta").assign(on=lambda f: (f["first_treat"] > 0) & (f["year"] >= f["first_treat"])),
-               outcome="lemp", unit="countyreal", time="year", treated="on", estimator="switching",
+               outcome="lemp", unit="countyreal", time="year", treated="on", estimator="chaisemartin",
                inference="analytic").result)  # fmt: skip
     for e in range(4):
         assert projected[e][0] == pytest.approx(cells[e][0], rel=1e-9)

@@ -278,7 +278,7 @@ def test_repeated_cross_sections_and_units_that_come_and_go(mpdta: pd.DataFrame,
     gone = (mpdta["countyreal"] * 7 + mpdta["year"] * 13) % 11 == 0
     result = did(
         mpdta[~gone] if key == "unbalanced" else mpdta, unit="countyreal" if key == "unbalanced" else None,
-        sampling="cross-sections", adjust=ADJUST[spec["est_method"]], comparison=COMPARISON[spec["control_group"]],
+        panel=False, adjust=ADJUST[spec["est_method"]], comparison=COMPARISON[spec["control_group"]],
         base_period=spec["base_period"], covariates=["lpop"],
     )  # fmt: skip
     check_large(result, golden["values"])

@@ -58,7 +58,7 @@ def _estimator(fitted: Fitted) -> Method:
     parts = [own.text]
     if options.family != "linear":
         parts.append(_FAMILY[options.family])
-    if options.sampling == "cross-sections":
+    if not options.panel:
         parts.append("Others are observed in each period; means of cohorts are compared, not the same units.")
     if names and "adjust" in ESTIMATORS[options.estimator].takes:
         parts.append(

@@ -21,12 +21,12 @@ Settings = dict[str, Any]
 _NAMES: Final[Mapping[Name, str]] = {
     "callaway-santanna": "Callaway-Sant'Anna", "two-by-two": "Two-by-two", "twfe": "Two-way fixed effects",
     "sun-abraham": "Sun-Abraham", "imputation": "Imputation", "two-stage": "Two-stage",
-    "extended-twfe": "Extended two-way", "stacked": "Stacked", "lp-did": "Local projections",
-    "switching": "Switching", "triple-difference": "Triple differences", "synthetic-did": "Synthetic",
+    "etwfe": "Extended two-way", "stacked": "Stacked", "lp-did": "Local projections",
+    "chaisemartin": "Switching", "triple-difference": "Triple differences", "synthetic-did": "Synthetic",
 }  # fmt: skip
-_ALONE: Final = ("switching", "triple-difference")
+_ALONE: Final = ("chaisemartin", "triple-difference")
 """Estimators with an effect of their own, which no other estimates."""
-_STAY: Final = ("sampling", "weights")
+_STAY: Final = ("panel", "weights")
 """Settings that say what the data are; an estimator that cannot heed them is refused, with its reason."""
 _FORMS: Final[Mapping[str, str]] = {"poisson": ", Poisson", "logit": ", logit", "equal": ", equal weights"}
 _NEVER, _NOT_YET = "never treated", "not yet treated"
@@ -96,7 +96,7 @@ def _key(settings: Settings) -> tuple[tuple[str, str], ...]:
 def _estimators(options: Options, facts: _Facts) -> list[Name]:
     if options.estimator in _ALONE:
         return [options.estimator]
-    if options.sampling == "cross-sections":
+    if not options.panel:
         return ["callaway-santanna"]
     barred = {*_ALONE}
     barred |= set() if facts.single else {"two-by-two"}
@@ -129,10 +129,10 @@ def _forms(estimator: Name, study: Study, options: Options) -> list[Settings]:
     """Return the forms of an estimator, the study's own (or else the plain one) first."""
     kind = study.outcome.kind
     forms: list[Settings] = [{}]
-    if estimator in {"twfe", "extended-twfe"}:
+    if estimator in {"twfe", "etwfe"}:
         forms = [{"family": "linear"}]
         forms += [{"family": "poisson"}] if kind in {"count", "rate"} else []
-        forms += [{"family": "logit"}] if kind in {"binary", "proportion"} and estimator == "extended-twfe" else []
+        forms += [{"family": "logit"}] if kind in {"binary", "proportion"} and estimator == "etwfe" else []
     if estimator == "lp-did":
         forms = [{"weighting": "variance"}, {"weighting": "equal"}]
     if estimator != options.estimator:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Name = Literal[
-    "callaway-santanna", "two-by-two", "twfe", "sun-abraham", "imputation", "two-stage", "extended-twfe", "stacked",
-    "lp-did", "switching", "triple-difference", "synthetic-did",
+    "callaway-santanna", "two-by-two", "twfe", "sun-abraham", "imputation", "two-stage", "etwfe", "stacked",
+    "lp-did", "chaisemartin", "triple-difference", "synthetic-did",
 ]  # fmt: skip
-REGRESSION_WAYS = ("analytic", "jackknife", "cr2", "cr3", "wild")
+REGRESSION_WAYS = ("analytic", "jackknife", "cr1", "cr2", "cr3", "wild-cluster")
 CELL_MODEL_WAYS = ("analytic", "jackknife", "bootstrap")
 CELL_WAYS = ("analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "bootstrap")
 """Methods for effects by cohort and period that come from changes of the same units."""
@@ -50,7 +50,7 @@ def _takes(*names: str) -> frozenset[str]:
 
 ESTIMATORS: dict[Name, Estimator] = {
     "callaway-santanna": Estimator(
-        "group-time effects (Callaway and Sant'Anna)", cells=True, takes=_takes("sampling", *_RULE), ways=CELL_WAYS
+        "group-time effects (Callaway and Sant'Anna)", cells=True, takes=_takes("panel", *_RULE), ways=CELL_WAYS
     ),
     "two-by-two": Estimator(
         "two-by-two difference-in-differences", cells=False, takes=_takes("comparison", "covariates"),
@@ -72,7 +72,7 @@ ESTIMATORS: dict[Name, Estimator] = {
         "two-stage differences-in-differences (Gardner)", cells=False,
         takes=_takes("covariates", "weights", "event_window"),
     ),
-    "extended-twfe": Estimator(
+    "etwfe": Estimator(
         "extended two-way fixed effects (Wooldridge)", cells=True,
         takes=_takes("comparison", "covariates", "weights", "family", "anticipation", *_AVERAGED),
         ways=CELL_MODEL_WAYS,
@@ -85,7 +85,7 @@ ESTIMATORS: dict[Name, Estimator] = {
         "local projections", cells=False,
         takes=_takes("comparison", "covariates", "weighting", "weights", "event_window"),
     ),
-    "switching": Estimator(
+    "chaisemartin": Estimator(
         "the comparison of switchers with units not yet switched (de Chaisemartin and D'Haultfœuille)", cells=False,
         takes=_takes("event_window"),
     ),

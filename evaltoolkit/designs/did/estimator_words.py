@@ -161,7 +161,7 @@ WORDS: dict[Name, Words] = {
             ("Y", "it"), (" − α", "i"), (" − λ", "t"), (" = τD", "it"), (" + u", "it"),
         ), f"and allow for the first stage, {NORMAL}", (_GARDNER,),
     ),
-    "extended-twfe": Words(
+    "etwfe": Words(
         "Extended two-way fixed effects",
         "A model with an effect for each cohort, each period, and each treated cohort in each period. The effect is "
         "the treated mean less what the model expects without the program, averaged over treated observations.",
@@ -192,7 +192,7 @@ WORDS: dict[Name, Words] = {
             ("Y", "i,t+h"), (" − Y", "i,t−1"), (" = β", "h"), ("ΔD", "it"), (" + δ", "t"), (" + ε", "it"),
         ), FIXEST, (_PROJECTIONS,),
     ),
-    "switching": Words(
+    "chaisemartin": Words(
         "Switchers",
         "Units whose treatment changes are compared, from the period before the change on, with units that had the "
         "same treatment at the beginning and have not changed by then. The headline is the average effect per unit of "

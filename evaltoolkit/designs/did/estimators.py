@@ -37,10 +37,10 @@ def cell_estimator(study: Study, options: Options, choice: Choice, rule: Rule | 
     """Return the estimator that was asked for, by another rule where one is given; None for a regression."""
     by = rule or options.rule
     if options.estimator == "callaway-santanna":
-        return Sections(by) if options.sampling == "cross-sections" else GroupTimes(by)
+        return GroupTimes(by) if options.panel else Sections(by)
     if options.estimator == "triple-difference":
         return TripleDifferences(by)
-    if options.estimator == "extended-twfe":
+    if options.estimator == "etwfe":
         return Extended(options.family, by)
     if options.estimator == "sun-abraham":
         return InteractionWeighted()
@@ -65,7 +65,7 @@ def path_estimator(options: Options) -> PathEstimator:
         "two-stage": TwoStages(bounds),
         "stacked": StackedCohorts(bounds, comparison, options.anticipation),
         "lp-did": Projections(bounds, comparison, options.weighting),
-        "switching": Switchers(bounds),
+        "chaisemartin": Switchers(bounds),
     }
     return by[options.estimator]
 

@@ -50,11 +50,11 @@ class Path:
 def one_base(fitted: Fitted) -> Path | None:
     """Return the path against one base; None where the estimator has none, or nothing gives its covariance."""
     options = fitted.options
-    if fitted.choice.none_possible or fitted.choice.way in {"randomization", "conley-taber", "ferman-pinto", "wild"}:
+    if fitted.choice.none_possible or fitted.choice.way in _WITHOUT_COVARIANCE:
         return None
     if options.estimator in BY_RULE:
         family = fitted.events if options.base_period == "universal" else _universal(fitted)
-    elif options.estimator in ONE_BASE or (options.estimator == "extended-twfe" and options.comparison != _NOT_YET):
+    elif options.estimator in ONE_BASE or (options.estimator == "etwfe" and options.comparison != _NOT_YET):
         family = fitted.events
     else:
         family = None
@@ -62,6 +62,7 @@ def one_base(fitted: Fitted) -> Path | None:
 
 
 _NOT_YET = "not-yet-treated"
+_WITHOUT_COVARIANCE = frozenset({"randomization", "conley-taber", "ferman-pinto", "wild-cluster"})
 
 
 def _universal(fitted: Fitted) -> Family | None:

@@ -290,7 +290,7 @@ def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant
 
 
 def _varied(options: Options, rule: Rule) -> CellEstimator:
-    return Sections(rule) if options.sampling == "cross-sections" else GroupTimes(rule)
+    return GroupTimes(rule) if options.panel else Sections(rule)
 
 
 def percent(fitted: Fitted) -> Measured | None:

@@ -24,7 +24,7 @@ __all__ = ["FEW", "MANY", "Choice", "Way", "choose"]
 
 Way = Literal[
     "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "placebo", "bootstrap",
-    "cr2", "cr3", "wild", "none",
+    "cr1", "cr2", "cr3", "wild-cluster", "none",
 ]  # fmt: skip
 Compared = Literal["", "last-compared", "synthetic"]
 Why = Reason | Literal["asked", "estimator", "not-possible", "synthetic"]

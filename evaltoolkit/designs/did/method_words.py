@@ -26,9 +26,10 @@ def words(choice: Choice, estimator: Name, small: SmallCells | None = None) -> s
         "ferman-pinto": _CONLEY_TABER + _FERMAN_PINTO,
         "placebo": _PLACEBO,
         "bootstrap": _BOOTSTRAP,
+        "cr1": _CR1,
         "cr2": _CR2,
         "cr3": _CR3,
-        "wild": _WILD,
+        "wild-cluster": _WILD,
     }[choice.way]
     return f"{said} {_why(choice, small)}"
 
@@ -39,6 +40,10 @@ _BOOTSTRAP = (
     "(Mammen's law; Webb's up to 12 clusters, the normal above 1,000), and the interquartile range of the draws over "
     "that "
     "of the normal is the error (the convention of R did). Intervals use the same reference as analytic ones."
+)
+_CR1 = (
+    "Standard errors are clustered (CR1): scores summed within clusters, times clusters over clusters less one. "
+    "Intervals use the t distribution with clusters less one as degrees of freedom."
 )
 _CR2 = (
     "Standard errors are clustered (CR2): residuals of each cluster are scaled so that the error is right on average "
@@ -94,9 +99,10 @@ METHOD_NAMES: dict[Way, str] = {
     "ferman-pinto": "the method of Ferman and Pinto",
     "placebo": "placebos among the clusters that never start",
     "bootstrap": "the multiplier bootstrap",
+    "cr1": "CR1 errors",
     "cr2": "CR2 errors",
     "cr3": "CR3 errors",
-    "wild": "the wild cluster bootstrap",
+    "wild-cluster": "the wild cluster bootstrap",
     "none": "nothing, as too few clusters allow none",
 }
 """What intervals use, in a few words."""

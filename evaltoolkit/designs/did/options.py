@@ -106,8 +106,10 @@ class Options(Section):
     weighting: Literal["variance", "equal"] = Field(
         "variance", description="How lp-did weighs cohorts: by size and variance as least squares, or by treated sites"
     )
-    sampling: Literal["panel", "cross-sections"] = Field(
-        "panel", description="The same sites in each period, or other people in each period (repeated cross-sections)"
+    panel: bool = Field(
+        default=True,
+        description="Whether the same sites are seen in each period; false for other people in each period (repeated "
+        "cross-sections), with unit left out or, where units come and go, the unit",
     )
     incomplete: Literal["keep", "drop"] = Field(
         "keep", description="Sites that lack some period: kept for the periods they have, or left out"
@@ -135,7 +137,7 @@ class Options(Section):
             msg = "estimator = 'triple-difference' needs eligible, the column of 0 and 1 of whom the program treats"
             raise ValueError(msg)
         if self.family == "logit" and self.estimator == "twfe":
-            msg = "family = 'logit' is for estimator = 'extended-twfe': with an effect for each site it is biased"
+            msg = "family = 'logit' is for estimator = 'etwfe': with an effect for each site it is biased"
             raise ValueError(msg)
         return self
 
@@ -143,14 +145,14 @@ class Options(Section):
         if (self.first_treated is None) == (self.treated is None):
             msg = "give either first_treated or treated"
             raise ValueError(msg)
-        if self.unit is None and self.sampling == "panel":
-            msg = "unit is needed; only sampling = 'cross-sections' goes without"
+        if self.unit is None and self.panel:
+            msg = "unit is needed; only panel = false (repeated cross-sections) goes without"
             raise ValueError(msg)
-        if self.sampling == "cross-sections" and (self.first_treated is None or self.incomplete != "keep"):
-            msg = "with sampling = 'cross-sections' give first_treated, and leave incomplete out"
+        if not self.panel and (self.first_treated is None or self.incomplete != "keep"):
+            msg = "with panel = false (repeated cross-sections) give first_treated, and leave incomplete out"
             raise ValueError(msg)
-        if self.estimator == "switching" and self.treated is None:
-            msg = "estimator = 'switching' needs treated, the column of 0 and 1, in place of first_treated"
+        if self.estimator == "chaisemartin" and self.treated is None:
+            msg = "estimator = 'chaisemartin' needs treated, the column of 0 and 1, in place of first_treated"
             raise ValueError(msg)
         if self.event_window is not None and not self.event_window[0] <= 0 <= self.event_window[1]:
             msg = "event_window must be [first, last] with first <= 0 <= last"
@@ -161,15 +163,15 @@ class Options(Section):
         """The methods of inference that fit the estimator."""
         own = ESTIMATORS[self.estimator].ways
         permuted = set(CELL_WAYS) - {"analytic", "jackknife", "bootstrap"}
-        barred = permuted if self.sampling == "cross-sections" else {"cr2", "cr3", "wild"}
-        if self.family == "linear" and self.sampling == "panel":
+        barred = {"cr1", "cr2", "cr3", "wild-cluster"} if self.panel else permuted
+        if self.family == "linear" and self.panel:
             barred = set()
         return ("auto", *(way for way in own if way not in barred))
 
     @property
     def permutable(self) -> bool:
         """Whether starts can be dealt out anew: cells come from changes of the same units."""
-        return self.estimator == "callaway-santanna" and self.sampling == "panel"
+        return self.estimator == "callaway-santanna" and self.panel
 
     @property
     def shown(self) -> EventTimes:
@@ -203,9 +205,9 @@ def parse(study: Study) -> Options:
     options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
     known_inference(study, WAYS)
     if study.inference.method not in options.ways:
-        sampling = f" and sampling = '{options.sampling}'" if options.sampling != "panel" else ""
+        sections = "" if options.panel else " and panel = false (repeated cross-sections)"
         raise OptionError(
-            f"inference '{study.inference.method}' with estimator = '{options.estimator}'{sampling}",
+            f"inference '{study.inference.method}' with estimator = '{options.estimator}'{sections}",
             expected=f"one of {', '.join(options.ways)}", todo="change the method, or the estimator",
             where=study.place("inference", "method"),
         )  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,12 @@ from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-WAYS = ("cr2", "cr3", "wild")
+KINDS: Final[Mapping[str, Literal["CR1", "CR2", "CR3"]]] = {"cr1": "CR1", "cr2": "CR2", "cr3": "CR3"}
 
 
 def by_rows(way: str) -> bool:
     """Return whether a method works on the rows of a regression."""
-    return way in WAYS
+    return way == "wild-cluster" or way in KINDS
 
 
 def of_regression(
@@ -48,12 +49,11 @@ def of_regression(
 
 
 def _with(family: Family, fit: ClusteredFit, places: list[int], way: str, study: Study) -> Family:
-    if way == "wild":
+    if way == "wild-cluster":
         return _wild(family, fit, places, study)
-    kind: Literal["CR2", "CR3"] = "CR2" if way == "cr2" else "CR3"
     contrasts = np.zeros((len(places), fit.n_columns))
     contrasts[np.arange(len(places)), places] = 1.0
-    found = small_sample(fit, kind, contrasts)
+    found = small_sample(fit, KINDS[way], contrasts)
     df = np.where(np.isfinite(found.df), found.df, 0.0)
     return dataclasses.replace(family, spread=found.scores, df=df)
 

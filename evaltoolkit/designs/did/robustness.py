@@ -54,7 +54,7 @@ def measured_on(fitted: Fitted, panel: Panel) -> Measured | None:
 def placebo_in_time(fitted: Fitted) -> Diagnostic | None:
     """Return the estimate at starts moved before the real ones; None where there are too few earlier periods."""
     panel, options = fitted.panel, fitted.options
-    if options.estimator in {"switching", "synthetic-did"}:
+    if options.estimator in {"chaisemartin", "synthetic-did"}:
         return None
     for shift in range(FURTHEST, 0, -1):
         try:

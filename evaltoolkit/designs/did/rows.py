@@ -48,7 +48,8 @@ def inference_text(choice: Choice, measured: Measured) -> str:
     if measured.std_error is None and measured.p_value is None:
         return "no standard error"
     if measured.std_error is None:
-        return {"none": "randomization, p-value only", "wild": "wild cluster bootstrap"}.get(choice.way, choice.way)
+        words = {"none": "randomization, p-value only", "wild-cluster": "wild cluster bootstrap"}
+        return words.get(choice.way, choice.way)
     law = "normal" if measured.df is None else f"t({measured.df:.4g})"
     return f"{choice.way}, {law}"
 

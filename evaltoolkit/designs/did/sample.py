@@ -228,7 +228,7 @@ def _eligible(frame: pd.DataFrame, column: str | None, where: str, unit: IntArra
 
 
 def _treatment(frame: pd.DataFrame, options: Options) -> FloatArray | None:
-    if options.estimator != "switching" or options.treated is None:
+    if options.estimator != "chaisemartin" or options.treated is None:
         return None
     return binary_column(frame, options.treated, role="treated")
 

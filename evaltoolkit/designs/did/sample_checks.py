@@ -60,7 +60,7 @@ def _composition(fitted: Fitted) -> Diagnostic | None:
     there = np.isfinite(panel.outcome)
     question = "Did who is observed change differently in the two groups?"
     try:
-        if fitted.options.sampling == "cross-sections":
+        if not fitted.options.panel:
             if not panel.covariates.shape[2]:
                 return None
             made = composition(there, panel.covariates, treated, base, panel.clusters, panel.weights)
@@ -96,7 +96,7 @@ def _largest(moves: FloatArray, errors: FloatArray, df: int) -> float | None:
 
 def _overlap(fitted: Fitted) -> Diagnostic | None:
     panel, options = fitted.panel, fitted.options
-    scored = options.estimator == "callaway-santanna" and options.sampling == "panel" and options.adjust != "regression"
+    scored = options.estimator == "callaway-santanna" and options.panel and options.adjust != "regression"
     if not scored or not panel.covariates.shape[2]:
         return None
     rows = overlap(panel.start, panel.periods, panel.design, options.rule, panel.weights)

@@ -64,7 +64,7 @@ def scope_of(start: IntArray, periods: IntArray, there: Mask, study: Study, opti
     """
     where = study.place("first_treated" if options.first_treated else "treated")
     whole = there.all(axis=1)
-    fewest = 1 if options.sampling == "cross-sections" else 2
+    fewest = 2 if options.panel else 1
     complete = there.sum(axis=1) >= min(fewest, periods.size) if options.keeps_incomplete else whole
     if not complete.any():
         much = "at least two periods" if options.keeps_incomplete else f"all {periods.size} periods"

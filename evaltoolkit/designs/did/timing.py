@@ -30,7 +30,7 @@ def start_of_rows(
     TreatmentTimingError
         A unit has several starts, treatment switches off, or no unit is ever treated.
     """
-    if options.estimator == "switching":
+    if options.estimator == "chaisemartin":
         start = _first_change(frame, options, study, unit, step)
     elif options.first_treated is not None:
         start = _declared(frame, options.first_treated, study.place("first_treated"), calendar, step)
@@ -128,6 +128,6 @@ def _from_indicator(frame: pd.DataFrame, column: str, where: str, unit: IntArray
             f"treatment switches off again in {plural(reverts, 'unit')} (column '{column}')",
             expected="an indicator that stays 1 once it is 1",
             todo="give first_treated, the period of the first exposure, if its effect is meant to last; or use "
-            "estimator = 'switching'", where=where,
+            "estimator = 'chaisemartin'", where=where,
         )  # fmt: skip
     return first[unit]

@@ -167,10 +167,10 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     seen = (
         f"{all_of} {unit} were used from {plural(panel.periods.size, noun)}, others in each {noun}; {treated} of them "
         "belong where the"
-        if fitted.options.sampling == "cross-sections"
+        if not fitted.options.panel
         else f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the"
     )
-    started = "program started" if fitted.options.sampling == "cross-sections" else "program"
+    started = "program" if fitted.options.panel else "program started"
     first = f"{seen} {started}, in {plural(starts, f'different {noun}') if starts > 1 else f'the same {noun}'}."
     if fitted.data.last_as_comparison is not None:
         last = fitted.data.calendar.label(fitted.data.last_as_comparison)
