@@ -127,6 +127,11 @@ _DIAGNOSTICS: Final = {
     ),
     "placebo-time": "Whether an effect is found at a start that did not happen, before the real one.",
     "placebo-outcomes": "Whether an effect is found on outcomes that the program cannot have changed.",
+    "effects-left-out": (
+        "Whether some group that started together, or some period, has no effect that could be estimated, so that the "
+        "headline is about the others."
+    ),
+    "interval": "Whether the data allow an interval at all; without one, chance cannot be judged.",
     "leave-one-cohort-out": "How far the estimate moves when one group that started together is left out.",
     "leave-one-cluster-out": "How far the estimate moves when one site (or cluster of sites) is left out.",
     "period-gaps": "Whether the calendar has gaps, so that some times since the start rest on few groups.",

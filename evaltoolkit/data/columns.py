@@ -42,9 +42,10 @@ def numeric_column(frame: pd.DataFrame, column: str, *, role: str, where: str = 
     values = require_column(frame, column, role=role, where=where)
     if pd.api.types.is_bool_dtype(values):
         values = values.astype("float64")
-    if pd.api.types.is_datetime64_any_dtype(values):
+    strange = _no_number(values)
+    if strange:
         raise ColumnTypeError(
-            f"the {role} column '{column}' holds dates", expected="numbers", todo="name another column", where=where
+            f"the {role} column '{column}' holds {strange}", expected="numbers", todo="name another column", where=where
         )
     numbers = pd.to_numeric(values, errors="coerce")
     text = (numbers.isna() & values.notna()).to_numpy()
@@ -66,6 +67,16 @@ def numeric_column(frame: pd.DataFrame, column: str, *, role: str, where: str = 
             todo=f"name another column for the {role}, or check data.missing", where=where,
         )  # fmt: skip
     return array
+
+
+def _no_number(values: pd.Series[Any]) -> str:
+    """Return what a column holds that turns into numbers by accident only; empty where it is none of them."""
+    types = pd.api.types
+    if types.is_datetime64_any_dtype(values) or isinstance(values.dtype, pd.PeriodDtype):
+        return "dates"
+    if types.is_timedelta64_dtype(values):
+        return "durations"
+    return "complex numbers" if types.is_complex_dtype(values) else ""
 
 
 def binary_column(frame: pd.DataFrame, column: str, *, role: str, where: str = "") -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +157,28 @@ def nonlinear_group_time(observed: Observed, family: Family, rule: Rule | None =
     """
     if family not in {"linear", "poisson", "logit"}:
         raise ValueError("the family is linear, poisson or logit")
-    rows = panel(observed, family, Rule() if rule is None else rule)
+    if family == "linear":
+        return _in_own_units(observed, Rule() if rule is None else rule)
+    return _fitted(observed, family, Rule() if rule is None else rule)
+
+
+def _in_own_units(observed: Observed, rule: Rule) -> NonlinearGroupTime:
+    """Fit a linear model to outcomes with mean zero and spread one: a large level would drown differences in rounding.
+
+    The mean goes into the intercept and the spread into every coefficient, so that nothing else changes.
+    """
+    seen = observed.outcome[np.isfinite(observed.outcome)]
+    shift, scale = (float(seen.mean()), float(seen.std())) if seen.size else (0.0, 1.0)
+    scale = scale if scale > 0 else 1.0
+    found = _fitted(replace(observed, outcome=(observed.outcome - shift) / scale), "linear", rule)
+    return replace(
+        found, levels=found.levels * scale + shift, counterfactual=found.counterfactual * scale + shift,
+        level_scores=found.level_scores * scale, counterfactual_scores=found.counterfactual_scores * scale,
+    )  # fmt: skip
+
+
+def _fitted(observed: Observed, family: Family, rule: Rule) -> NonlinearGroupTime:
+    rows = panel(observed, family, rule)
     table = rows.collapsed() if rows.rows.z.shape[1] == 1 else rows.rows
     base = fit(masked(table, rows.untreated[table.cohort]), family)
     values = cell_values(rows, table, family, base)

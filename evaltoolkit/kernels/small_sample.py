@@ -189,7 +189,8 @@ def _clustered(
     a = fit.weights[:, None] * (fit.design @ (fit.bread @ L.T))
     n = fit.weights.size
     free = n - (fit.kept.size + (fit.n_absorbed if kind == "CR1S" else min(fit.n_absorbed, 1)))
-    factor = 1.0 if kind == "CR0" else g / (g - 1) * (1.0 if kind == "CR1" else (n - 1) / free)
+    spare = (n - 1) / free if free > 0 else np.nan
+    factor = 1.0 if kind == "CR0" else g / (g - 1) * (1.0 if kind == "CR1" else spare)
     scores = by_cluster(fit, a * fit.residuals[:, None]) * np.sqrt(factor)
     return scores.T @ scores, np.full(L.shape[0], g - 1.0), scores
 

@@ -161,9 +161,9 @@ def _wrong_value(first: Any, path: Sequence[str | int], where: str) -> DesignFil
     name = path[-1] if path else "the file"
     if first["type"] == "value_error":
         return DesignFileValueError(
-            f"the section '{name}' contradicts itself" if path else "the file contradicts itself",
+            f"the section '{name}' contradicts itself" if path else "the settings contradict one another",
             expected=expected,
-            todo="correct the design file",
+            todo="correct them",
             where=where,
         )
     return DesignFileValueError(

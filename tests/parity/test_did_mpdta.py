@@ -104,6 +104,7 @@ def test_every_setting_equals_r_did(mpdta: pd.DataFrame, key: str) -> None:
 def test_clusters_above_the_unit(mpdta: pd.DataFrame) -> None:
     result = did(mpdta, cluster="state", covariates=["lpop"], comparison="never-treated")
     check_small(result, SMALL["extended_R"]["cluster=state|dr|never|lpop"])
+    check_large(result, LARGE["cs.mpdta.cluster_state"]["values"])
 
 
 def test_no_never_treated_units(mpdta: pd.DataFrame) -> None:
@@ -145,9 +146,22 @@ def check_large(result: Any, values: dict[str, Any], *, wald: bool = True) -> No
         same(cells[key], row["att"], row.get("se"))
     for kind in ("simple", "dynamic", "group", "calendar"):
         same(overall(result, kind), values[kind]["overall_att"], values[kind]["overall_se"])
+        if kind != "simple":
+            rows = {_label(e): (e.estimate, e.std_error) for e in result.estimates if e.kind == ROWS[kind]}
+            assert len(rows) == len(values[kind]["by"])
+            for row in values[kind]["by"]:
+                same(rows[row["e"]], row["att"], row.get("se"))
     assert result.headline.n_units == values["n"]
     if wald:
         assert pretest(result).value == pytest.approx(values["pretest_W"], rel=1e-7)
+        assert stats.chi2.sf(pretest(result).value, pretest(result).df) == pytest.approx(values["pretest_p"], abs=5e-6)
+
+
+ROWS = {"dynamic": "event-time", "group": "cohort", "calendar": "calendar-time"}
+
+
+def _label(e: Any) -> int:
+    return int(e.event_time if e.kind == "event-time" else e.cohort or e.time)
 
 
 PANELS = [
@@ -225,9 +239,12 @@ def test_the_band_of_the_event_study(mpdta: pd.DataFrame, comparison: str, base:
         mpdta, outcome="lemp", unit="countyreal", time="year", first_treated="first_treat", covariates=["lpop"],
         comparison=COMPARISON[comparison], base_period=base, inference="analytic",
     )  # fmt: skip
-    golden = LARGE[f"cs.mpdta.dr.{comparison}.lpop.{base}.ant0"]["values"]["sup_t_95"]
+    golden = LARGE[f"cs.mpdta.dr.{comparison}.lpop.{base}.ant0"]["values"]
     # 9,999 draws: a 95% quantile of the largest of seven or eight has a standard error of about 0.015.
-    assert e.sample.products["critical_value"] == pytest.approx(golden, abs=0.05)
+    assert e.sample.products["critical_value"] == pytest.approx(golden["sup_t_95"], abs=0.05)
+    covariance = pd.DataFrame(golden["dynamic_cov"]["V"], *[golden["dynamic_cov"]["e"]] * 2, dtype=float).fillna(0.0)
+    found = pd.DataFrame(e.sample.products["event_vcov"], *[e.sample.products["event_times"]] * 2)
+    np.testing.assert_allclose(found.loc[covariance.index, covariance.index], covariance, atol=1e-10)
 
 
 def test_castle_doctrine() -> None:

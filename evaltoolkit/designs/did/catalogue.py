@@ -53,7 +53,7 @@ ESTIMATORS: dict[Name, Estimator] = {
         "group-time effects (Callaway and Sant'Anna)", cells=True, takes=_takes("panel", *_RULE), ways=CELL_WAYS
     ),
     "two-by-two": Estimator(
-        "two-by-two difference-in-differences", cells=False, takes=_takes("comparison", "covariates"),
+        "two-by-two difference-in-differences", cells=False, takes=_takes("comparison", "covariates", "weights"),
         ways=REGRESSION_WAYS,
     ),
     "twfe": Estimator(

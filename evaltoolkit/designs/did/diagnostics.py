@@ -7,6 +7,7 @@ from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.fitted import Fitted
 from evaltoolkit.designs.did.groups import clusters_by_cohort, cohorts_of
 from evaltoolkit.designs.did.inference import FEW
+from evaltoolkit.designs.did.left_out import left_out
 from evaltoolkit.designs.did.method_words import METHOD_NAMES, words
 from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.placebo import placebo_sites
@@ -30,7 +31,8 @@ def checks(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
     """Return every check."""
     found = [
         _pretrends(fitted), *trend_checks(fitted, trends.path), _just_before(fitted), _treated(fitted),
-        _cohorts(fitted), _comparison(fitted), _balance(fitted), *sample_checks(fitted),
+        _cohorts(fitted), _comparison(fitted), _balance(fitted), *left_out(fitted),
+        *sample_checks(fitted),
     ]  # fmt: skip
     placebos = (placebo_in_time(fitted), placebo_outcomes(fitted), placebo_sites(fitted))
     found += [d for d in placebos if d is not None]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.kernels.local_projection import Horizons, Projection, local_projection
+from evaltoolkit.kernels.local_projection import Horizons, Projection, ProjectionError, local_projection
 from evaltoolkit.kernels.local_projection_covariates import adjusted_projection
 from evaltoolkit.kernels.nonlinear_twoway import TwoWayPoisson, poisson_two_way, treatment_table
 from evaltoolkit.kernels.stacked import Window as StackWindow
@@ -243,10 +243,12 @@ class Projections:
         before, after = int(starts.max() - periods[0]), int(periods[-1] - starts.min())
         pooled = max(0, int(periods[-1] - starts.max()))
         if self.bounds is not None:
-            before, after = -self.bounds[0], self.bounds[1]
-            pooled = after
+            before, after = min(before, -self.bounds[0]), min(after, self.bounds[1])
+        pooled = min(pooled, after)
         path = self._run(panel, before, after)
         whole = path if pooled == after else self._run(panel, before, pooled)
+        if not np.isfinite(whole.pooled[0]):
+            raise ProjectionError
         G = path.n_clusters.astype(np.float64)
         return PathFit(
             float(whole.pooled[0]), whole.pooled_scores[:, 0], path.horizon, path.effects, path.scores,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.family import Family, Measured
 from evaltoolkit.designs.did.path_estimators import PathEstimator, TwoWay, two_way, window_of
-from evaltoolkit.designs.did.two_by_two import PRODUCT, regressors
+from evaltoolkit.designs.did.two_by_two import PRODUCT, pooled
 from evaltoolkit.kernels.small_sample import small_sample
 from evaltoolkit.kernels.small_sample_fit import ClusteredFit, clustered_fit
 from evaltoolkit.kernels.two_way import event_table
@@ -37,9 +37,7 @@ def of_regression(
     if isinstance(estimator, TwoWay):
         fit, at = _static(panel), 0
     else:
-        there, X = regressors(panel)
-        unit = np.nonzero(there)[0]
-        fit, at = clustered_fit(X, panel.outcome[there], panel.clusters[unit]), PRODUCT
+        fit, at = pooled(panel), PRODUCT
     effect = _with(effect, fit, [at], way, study)
     if not events.labels.size:
         return effect, events

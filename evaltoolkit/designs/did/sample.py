@@ -29,6 +29,7 @@ from evaltoolkit.errors import (
     DuplicateRowsError,
     MissingValuesError,
     NoVariationError,
+    OptionError,
     TooFewClustersError,
     TreatmentTimingError,
 )
@@ -341,6 +342,14 @@ def _check_panel(panel: Panel, study: Study, options: Options) -> None:
         raise NoVariationError(
             f"the outcome '{study.outcome.column}' never varies", expected="an outcome that varies",
             todo="check the outcome column and the filters", where=study.place("outcome", "column"),
+        )  # fmt: skip
+    longest = int(panel.periods[-1] - panel.start.min())
+    if options.balance_event_times is not None and longest < options.balance_event_times:
+        raise OptionError(
+            f"balance_event_times = {options.balance_event_times}, but no cohort is seen longer than "
+            f"{plural(longest, 'period')} after its start",
+            expected=f"a number from 0 to {longest}", todo="lower balance_event_times",
+            where=study.place("balance_event_times"),
         )  # fmt: skip
     if panel.n_clusters < 2:
         raise TooFewClustersError(

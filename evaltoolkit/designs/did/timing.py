@@ -17,7 +17,12 @@ from evaltoolkit.study import Study
 
 IntArray = NDArray[np.int64]
 
-_NEVER_WORDS = {"", "0", "0.0", "inf", "+inf", "infinity"}
+_NEVER_WORDS = {
+    "", "0", "0.0", "inf", "+inf", "-inf", "infinity", "never", "never treated", "never-treated", "untreated", "none",
+    "na", "n/a", "nan", "<na>", "nat", "null", ".",
+}  # fmt: skip
+_FIRST_YEAR = 1000
+"""Smaller numbers are no years: a code, whose meaning has to be stated."""
 
 
 def start_of_rows(
@@ -61,6 +66,13 @@ def _declared(frame: pd.DataFrame, column: str, where: str, calendar: Calendar, 
         first = values[~never].iloc[0]
         start = parse_column(values.mask(never, first), calendar, where=where, column=column)
         start[never] = NEVER
+    odd = (start < _FIRST_YEAR) & (calendar.unit == "year")
+    if odd.any():
+        raise TreatmentTimingError(
+            f"the column '{column}' holds numbers that are no years in {rows_text(odd)}",
+            expected="the year of the start; empty, 0 or inf for never",
+            todo="correct these rows; where the number is a code for never, leave the cell empty", where=where,
+        )  # fmt: skip
     return start
 
 
