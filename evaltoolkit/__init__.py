@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaltoolkit.comparison import Comparison
+    from evaltoolkit.data import connect
     from evaltoolkit.errors import EvaluationError
     from evaltoolkit.evaluation import Evaluation
     from evaltoolkit.notebook import compare, did, evaluate, its, match
@@ -27,6 +28,7 @@ _PLACES = {
     "Outcome": "evaltoolkit.study",
     "Result": "evaltoolkit.results",
     "compare": "evaltoolkit.notebook",
+    "connect": "evaltoolkit.data",
     "did": "evaltoolkit.notebook",
     "evaluate": "evaltoolkit.notebook",
     "its": "evaltoolkit.notebook",
@@ -41,6 +43,7 @@ __all__ = [
     "Outcome",
     "Result",
     "compare",
+    "connect",
     "did",
     "evaluate",
     "its",

@@ -7,7 +7,7 @@ import importlib.metadata
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evaltoolkit.contract import Design
 from evaltoolkit.data import Source, open_source
@@ -80,6 +80,11 @@ def load_study(path: str | Path, *, allow_outside: bool = False) -> Study:
 def with_seed(study: Study, seed: int) -> Study:
     """Return the study with another seed for every random draw."""
     return study.model_copy(update={"inference": study.inference.model_copy(update={"seed": seed})})
+
+
+def with_release(study: Study, release: Literal["open"]) -> Study:
+    """Return the study with another word on what may leave an engine."""
+    return study.model_copy(update={"data": study.data.model_copy(update={"release": release})})
 
 
 def prepare(study: Study, source: Source | None = None) -> Prepared:

@@ -18,7 +18,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("evaltoolkit-demo"),
 ) -> None:
     """Run the bundled example on bundled data and print the path of its PDF report."""
-    from evaltoolkit.cli.run import evaluate_to_folder
+    from evaltoolkit.cli.run import Wanted, evaluate_to_folder
 
     console = console_of(ctx)
     example = Path(__file__).parents[1] / "bundled" / "designs" / EXAMPLE
@@ -26,7 +26,7 @@ def demo(
         raise SetupError(
             "the bundled example is missing", expected=f"{EXAMPLE} inside the package", todo="install evaltoolkit again"
         )
-    record = evaluate_to_folder(example, out, ("pdf", "json"), None, allow_outside=False, console=console)
+    record = evaluate_to_folder(example, Wanted(out, ("pdf", "json")), console=console)
     pdf = next(str(Path(file).absolute()) for file in record["files"] if file.endswith(".pdf"))
     code = record["exit_code"]
     values = {"pdf": pdf, "headline": record["headline"], "problems": record["problems"]}

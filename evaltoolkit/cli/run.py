@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,12 +26,25 @@ def run(
     formats: Annotated[str | None, typer.Option("--format", help="pdf,json; else what the design says.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
     allow_outside: Annotated[bool, typer.Option("--allow-outside", help="Paths may leave the project folder.")] = False,
+    source: Annotated[
+        str | None, typer.Option("--source", help="File or address to read in place of data.source.", metavar="URI")
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", help="What may leave an engine: open lets rows come.")
+    ] = None,
+    engine_memory: Annotated[
+        str | None, typer.Option("--engine-memory", help="Memory that DuckDB may use, such as 4GB.")
+    ] = None,
+    engine_threads: Annotated[
+        int | None, typer.Option("--engine-threads", min=1, help="Threads that DuckDB may use.")
+    ] = None,
 ) -> None:
     """Estimate and write one report folder per design."""
     console = console_of(ctx)
     wanted = chosen_formats(formats)
     _distinct(design, out)
-    records = [_attempt(file, out, wanted, seed, allow_outside, console) for file in design]
+    read = Reading(source, chosen_release(release), engine_memory, engine_threads)
+    records = [_attempt(file, Wanted(out, wanted, seed, allow_outside), read, console) for file in design]
     code = max(record["exit_code"] for record in records)
     written = [place for record in records for place in record["files"]]
     if console.json:
@@ -61,16 +75,36 @@ def _distinct(design: list[Path], out: Path | None) -> None:
         )  # fmt: skip
 
 
-def _attempt(
-    file: Path,
-    out: Path | None,
-    formats: tuple[str, ...] | None,
-    seed: int | None,
-    allow_outside: bool,
-    console: Console,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Where rows are read from in place of what the design file says, and what an engine may do."""
+
+    source: str | None = None
+    release: Literal["open"] | None = None
+    memory: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is written, and how."""
+
+    out: Path | None = None
+    formats: tuple[str, ...] | None = None
+    seed: int | None = None
+    allow_outside: bool = False
+
+
+def chosen_release(text: str | None) -> Literal["open"] | None:
+    """Return the release mode of ``--release``."""
+    if text is None or text == "open":
+        return "open" if text else None
+    raise OptionError.unknown("--release", text, ("open",))
+
+
+def _attempt(file: Path, wanted: Wanted, read: Reading, console: Console) -> dict[str, Any]:
     try:
-        return evaluate_to_folder(file, out, formats, seed, allow_outside=allow_outside, console=console)
+        return evaluate_to_folder(file, wanted, read, console=console)
     except (EvaluationError, OSError) as raised:
         from evaltoolkit.cli.files import REFUSED, explained
 
@@ -92,27 +126,21 @@ def error_message(file: Path, error: EvaluationError, console: Console) -> str:
     return text if file.name in text else f"{file}\n{text}"
 
 
-def evaluate_to_folder(
-    file: Path,
-    out: Path | None,
-    formats: tuple[str, ...] | None,
-    seed: int | None,
-    *,
-    allow_outside: bool,
-    console: Console,
-) -> dict[str, Any]:
+def evaluate_to_folder(file: Path, wanted: Wanted, read: Reading = Reading(), *, console: Console) -> dict[str, Any]:
     """Evaluate one design file into its report folder, and return what was done as data."""
-    from evaltoolkit.pipeline import evaluate, load_study, with_seed
+    from evaltoolkit.data import EngineLimits, open_source
+    from evaltoolkit.pipeline import evaluate, load_study, with_release, with_seed
 
-    study = load_study(file, allow_outside=allow_outside)
-    study = study if seed is None else with_seed(study, seed)
-    folder = report_folder(file, out)
+    study = load_study(file, allow_outside=wanted.allow_outside)
+    study = study if wanted.seed is None else with_seed(study, wanted.seed)
+    study = study if read.release is None else with_release(study, read.release)
+    folder = report_folder(file, wanted.out)
     console.say(f"{file.name}: estimating")
-    result = evaluate(study).result
+    result = evaluate(study, open_source(study, read.source, EngineLimits(read.memory, read.threads))).result
     console.say(f"{file.name}: writing the report")
     from evaltoolkit.report import write_report
 
-    files = write_report(result, folder, formats or study.report.formats, on_warning=console.warn)
+    files = write_report(result, folder, wanted.formats or study.report.formats, on_warning=console.warn)
     problems = unusable(result)
     console.say(f"{file.name}: {result.statements.bottom_line}")
     for problem in problems:

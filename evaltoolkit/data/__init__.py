@@ -10,12 +10,16 @@ from evaltoolkit.data.columns import (
     require_column,
     rows_text,
 )
+from evaltoolkit.data.engines import EngineLimits, EngineSource, connect
+from evaltoolkit.data.opening import open_source
 from evaltoolkit.data.reading import SUFFIXES, read_file
-from evaltoolkit.data.sources import FileSource, FrameSource, Rows, Source, open_source
+from evaltoolkit.data.sources import FileSource, FrameSource, Rows, Source
 
 __all__ = [
     "SUFFIXES",
     "Calendar",
+    "EngineLimits",
+    "EngineSource",
     "Every",
     "FileSource",
     "Finding",
@@ -23,6 +27,7 @@ __all__ = [
     "Rows",
     "Source",
     "binary_column",
+    "connect",
     "detect",
     "findings",
     "identifier_values",

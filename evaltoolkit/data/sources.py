@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,7 +87,7 @@ class FrameSource:
 
     def rows(self, study: Study) -> Rows:
         """Return the rows that the study's filters keep."""
-        return _selected(self._frame.copy(deep=False), study)
+        return selected(self._frame.copy(deep=False), study)
 
 
 class FileSource:
@@ -128,31 +128,22 @@ class FileSource:
                 todo="use the file the design was written for, or state the new sha256 after checking what changed",
                 where=study.place("data", "sha256"),
             )  # fmt: skip
-        return _selected(frame.copy(deep=False), study)
+        return selected(frame.copy(deep=False), study)
 
 
-def open_source(study: Study) -> FileSource:
-    """Return the source that the study's design file names."""
-    where = study.place("data", "source")
-    if study.data.source is None or study.origin is None:
-        raise DataFileError(
-            "the design file names no data", expected='[data] with source = "../sample_data/my.csv"',
-            todo="add the source of the data", where=study.place("data"),
-        )  # fmt: skip
-    return FileSource(study.origin.resolve(study.data.source, ["data", "source"]), where=where)
+def selected(frame: pd.DataFrame, study: Study, n_read: int | None = None) -> Rows:
+    """Return the rows that the study's filters keep, with missing codes made missing.
 
-
-def _selected(frame: pd.DataFrame, study: Study) -> Rows:
+    ``n_read`` rows were in the data, where an engine has filtered already; else those of the frame.
+    """
     frame.columns = [str(c) for c in frame.columns]
-    n_read = len(frame)
+    n_read = len(frame) if n_read is None else n_read
     for column in frame.columns:
         if study.data.missing:
             frame[column] = _without_codes(frame[column], study.data.missing)
     for i, condition in enumerate(study.data.keep):
         if condition.column not in frame.columns:
-            raise ColumnNotFoundError.among(
-                condition.column, frame.columns, role="filter", where=study.place("data", "keep", i)
-            )
+            raise missing_filter_column(condition, frame.columns, study, i)
         frame = frame.loc[_holds(frame[condition.column], condition, study.place("data", "keep", i))]
     if frame.empty:
         raise DataFileError(
@@ -162,6 +153,11 @@ def _selected(frame: pd.DataFrame, study: Study) -> Rows:
             where=study.place("data", "keep" if n_read else "source"),
         )
     return Rows(frame.reset_index(drop=True), n_read)
+
+
+def missing_filter_column(condition: Filter, columns: Iterable[str], study: Study, i: int) -> ColumnNotFoundError:
+    """Build the message for the i-th filter, whose column is not there."""
+    return ColumnNotFoundError.among(condition.column, columns, role="filter", where=study.place("data", "keep", i))
 
 
 def _without_codes(values: pd.Series[Any], codes: Sequence[str]) -> pd.Series[Any]:

@@ -47,6 +47,7 @@ def did(
     program: str | None = None,
     rows: RowKind = "aggregates",
     identifiers: Sequence[str] = (),
+    release: str | None = None,
 ) -> Evaluation:
     """Difference-in-differences: compare the change where the program started with the change where it had not.
 
@@ -99,6 +100,8 @@ def did(
         Words for the report.
     rows, identifiers
         What a row is, and columns that identify people, for disclosure control.
+    release
+        ``open`` where the frame is a table in an engine (``ev.connect``) whose rows may come.
 
     Returns
     -------
@@ -135,7 +138,7 @@ def did(
         "placebo_outcomes": list(placebo_outcomes),
     }  # fmt: skip
     shared = {
-        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
-        "level": level, "draws": draws, "seed": seed,
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,
+        "inference": inference, "level": level, "draws": draws, "seed": seed,
     }  # fmt: skip
     return evaluated("difference-in-differences", frame, outcome, settings, shared)

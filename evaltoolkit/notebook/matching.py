@@ -39,6 +39,7 @@ def match(
     program: str | None = None,
     rows: RowKind = "people",
     identifiers: Sequence[str] = (),
+    release: str | None = None,
 ) -> Evaluation:
     """Propensity-score matching: compare served people with similar people who were not served.
 
@@ -65,6 +66,8 @@ def match(
         Method (``auto`` says what it chose), confidence level, seed of random draws.
     title, program, rows, identifiers
         Words for the report, what a row is, and columns that identify people.
+    release
+        ``open`` where the frame is a table in an engine (``ev.connect``) whose rows may come.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def match(
         "ties": ties, "estimand": estimand, "effect": effect,
     }  # fmt: skip
     shared = {
-        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
-        "level": level, "seed": seed,
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,
+        "inference": inference, "level": level, "seed": seed,
     }  # fmt: skip
     return evaluated("propensity-score-matching", frame, outcome, settings, shared)

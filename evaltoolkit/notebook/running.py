@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from evaltoolkit.data import FrameSource
+from evaltoolkit.data import EngineSource, FrameSource
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.pipeline import evaluate as _evaluate
 from evaltoolkit.study import Outcome, study_from
@@ -16,7 +16,7 @@ RowKind = Literal["people", "events", "aggregates"]
 def evaluated(
     design: str, frame: Any, outcome: str | Outcome, settings: Mapping[str, Any], shared: Mapping[str, Any]
 ) -> Evaluation:
-    """Return the evaluation of a frame by a design's own settings and those that all designs share."""
+    """Return the evaluation of a frame, or of a table in an engine, by its design's settings and the shared ones."""
     described = Outcome(column=outcome) if isinstance(outcome, str) else outcome
     study = study_from(
         {
@@ -24,11 +24,12 @@ def evaluated(
             "title": shared["title"] or f"Effect on {described.name}",
             "program": shared["program"],
             "outcome": described,
-            "data": {"rows": shared["rows"]},
+            "data": {"rows": shared["rows"], "release": shared["release"]},
             "inference": {"method": shared["inference"]}
             | {name: shared[name] for name in ("level", "draws", "seed") if name in shared},
             "disclosure": {"identifiers": tuple(shared["identifiers"])},
             **{key: value for key, value in settings.items() if value is not None},
         }
     )
-    return Evaluation(_evaluate(study, FrameSource(frame)))
+    source = frame if isinstance(frame, EngineSource) else FrameSource(frame)
+    return Evaluation(_evaluate(study, source))

@@ -43,6 +43,7 @@ def its(
     program: str | None = None,
     rows: RowKind = "aggregates",
     identifiers: Sequence[str] = (),
+    release: str | None = None,
 ) -> Evaluation:
     """Interrupted time series: compare a series after an interruption with what its past leads one to expect.
 
@@ -86,6 +87,8 @@ def its(
         ``auto`` (``errors`` decides), confidence level, seed.
     title, program, rows, identifiers
         Words for the report, what a row is, and columns that identify people.
+    release
+        ``open`` where the frame is a table in an engine (``ev.connect``) whose rows may come.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def its(
         "recorded": recorded,
     }  # fmt: skip
     shared = {
-        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "inference": inference,
-        "level": level, "seed": seed,
+        "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,
+        "inference": inference, "level": level, "seed": seed,
     }  # fmt: skip
     return evaluated("interrupted-time-series", frame, outcome, settings, shared)

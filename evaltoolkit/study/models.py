@@ -38,9 +38,13 @@ class Filter(Section):
 class Data(Section):
     """Where the data are and what a row of them is."""
 
-    source: str | None = Field(None, description="Data file, relative to the design file")
+    source: str | None = Field(
+        None, description="Data file, relative to the design file; or an address, as duckdb:///x.db?table=panel"
+    )
     rows: Literal["people", "events", "aggregates"] = Field("aggregates", description="What one row stands for")
-    release: Literal["open"] = Field("open", description="What may leave the place where the data are kept")
+    release: Literal["open"] | None = Field(
+        None, description='What may leave an engine: "open" lets rows come; files and frames need no word'
+    )
     keep: tuple[Filter, ...] = Field((), description="Rows to keep; all must hold")
     missing: tuple[str, ...] = Field((), description="Texts and codes that mean a missing value, beside empty cells")
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="Expected hash; a mismatch stops the run")
