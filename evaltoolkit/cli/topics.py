@@ -173,6 +173,11 @@ _DIAGNOSTICS: Final = {
         "Whether the matched groups have the same outcome in prospect: what a model of those not served expects from "
         "what was measured. A gap here matters more than one in a trait that does not bear on the outcome."
     ),
+    "missing-values": (
+        "Which measured characteristics lack values, and how that was dealt with: people left out, kept with a mark, "
+        "or values imputed several times."
+    ),
+    "imputations": "Whether the answer is the same whichever way missing values are filled in.",
     "unmatched": "How many served people found nobody alike and were left out; the effect is not about them.",
     "score-stability": (
         "Whether tiny changes of the score change who is paired with whom, and with it the answer. Many equal scores "

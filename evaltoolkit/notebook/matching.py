@@ -30,6 +30,8 @@ def match(
     exact: Sequence[str] = (),
     order: str | None = None,
     ties: str = "one",
+    incomplete: str = "drop",
+    imputations: int | None = None,
     estimand: str = "ATT",
     effect: str = "regression",
     inference: str = "auto",
@@ -58,6 +60,8 @@ def match(
         without replacement, within ``caliper`` (``None`` for none; ``auto`` is 0.2 for ``nearest``) on its scale
         (``sd-score``, ``sd-logit``, ``raw``), exactly on ``exact``; ``ties`` takes ``one`` of equally near matches or
         their ``average``.
+    incomplete, imputations
+        People with missing covariates: ``drop``, ``indicator`` or ``impute`` (values drawn ``imputations`` times).
     estimand
         Whose effect is estimated.
     effect
@@ -95,7 +99,7 @@ def match(
     settings = {
         "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
         "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
-        "ties": ties, "estimand": estimand, "effect": effect,
+        "ties": ties, "incomplete": incomplete, "imputations": imputations, "estimand": estimand, "effect": effect,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

@@ -91,6 +91,27 @@ def test_people_left_out_of_a_match(tmp_path: Path) -> None:
     assert 271 not in differences
 
 
+@pytest.mark.parametrize("incomplete", ["indicator", "impute"])
+def test_people_without_a_value_of_a_covariate(incomplete: str, tmp_path: Path) -> None:
+    """271 served people lack a covariate that 640 others lack too."""
+    rng = np.random.default_rng(6)
+    served = np.r_[np.ones(1300), np.zeros(2600)].astype(int)
+    x, z = rng.normal(size=served.size) + 0.3 * served, rng.normal(size=served.size)
+    z[np.r_[0:271, 1300 : 1300 + 640]] = np.nan
+    frame = pd.DataFrame({"served": served, "x": x, "z": z, "safe": (rng.random(served.size) < 0.4) * 1})
+    draws = {"imputations": 2} if incomplete == "impute" else {}
+    asked = study(
+        300, "people", {"column": "safe", "kind": "binary", "role": "wellbeing"},
+        design="propensity-score-matching", treated="served", covariates=["x", "z"], incomplete=incomplete, **draws,
+    )  # fmt: skip
+    result = evaluate(asked, FrameSource(frame)).result
+    for name, text in outputs(result, tmp_path / "report"):
+        assert not shows(text, 271), name
+        assert not shows(text, 1300 - 271), name
+    differences = {abs(a - b) for a, b in itertools.combinations(shown_counts(result), 2)}
+    assert not {271, 1300 - 271} & differences
+
+
 PLANTED = (1409, 1423, 1427, 1429, 1433, 1439)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.tables import df_text
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
 
 
@@ -35,7 +36,7 @@ def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
 
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
-    found = [_pairing(fitted), _effect(fitted), _errors(fitted)]
+    found = [*_missing(fitted), _pairing(fitted), _effect(fitted), _errors(fitted)]
     return (_score(fitted), *found) if fitted.score.names else tuple(found)
 
 
@@ -77,6 +78,37 @@ def _scale(fitted: Fitted) -> str:
     return f"{options.caliper:g} standard deviations of the {of} over both groups"
 
 
+def _missing(fitted: Fitted) -> tuple[Method, ...]:
+    completed = fitted.people.completed
+    if completed is None or not completed.gaps:
+        return ()
+    if fitted.imputed is None:
+        text = (
+            "A number that is not recorded is set to the mean of its column, and an indicator says for whom; a "
+            "category that is not recorded is a level of its own. Both enter the score, the balance and the outcome "
+            "model."
+        )
+        return (Method(title="Missing covariates", text=text),)
+    text = (
+        "Values are drawn by chained equations with predictive mean matching (5 nearest donors) from all covariates, "
+        f"the treatment and the outcome, {fitted.imputed.m} times. In each completed data set the score is fitted, "
+        "people are matched and the effect is estimated; effects are pooled by Rubin's rules with the degrees of "
+        "freedom of Barnard and Rubin. A category of more than two levels keeps a level for what is not recorded."
+    )
+    return (
+        Method(
+            title="Missing covariates", text=text,
+            equation=Equation(
+                terms=(
+                    Term(text="T"), Term(text=" = "), Term(text="U", accent="bar"), Term(text=" + (1 + 1/m) "),
+                    Term(text="B"),
+                ),
+                alt="The total variance is the mean variance plus one plus one over m times the variance between.",
+            ),
+        ),
+    )  # fmt: skip
+
+
 def _effect(fitted: Fitted) -> Method:
     if fitted.options.effect == "difference":
         return Method(
@@ -115,7 +147,7 @@ def _errors(fitted: Fitted) -> Method:
     return Method(
         title="Standard errors",
         text=f"Clustered {ways} ({fitted.main.inference}), with the factors G/(G−1) and (n−1)/(n−k); intervals use "
-        f"the t distribution with {fitted.main.df} degrees of freedom. They treat the score as given.",
+        f"the t distribution with {df_text(fitted.main.df)} degrees of freedom. They treat the score as given.",
     )
 
 
@@ -162,6 +194,21 @@ _CALIPER = Reference(
 )  # fmt: skip
 
 
+_IMPUTED = (
+    Reference(
+        text="Rubin, D. (1987). Multiple Imputation for Nonresponse in Surveys. Wiley.", doi="10.1002/9780470316696",
+    ),
+    Reference(
+        text="Barnard, J. and Rubin, D. (1999). Small-sample degrees of freedom with multiple imputation. Biometrika "
+        "86.", doi="10.1093/biomet/86.4.948",
+    ),
+    Reference(
+        text="van Buuren, S. and Groothuis-Oudshoorn, K. (2011). mice: multivariate imputation by chained equations in "
+        "R. Journal of Statistical Software 45(3).", doi="10.18637/jss.v045.i03",
+    ),
+)  # fmt: skip
+
+
 def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
     found = list(_REFERENCES)
@@ -169,4 +216,6 @@ def references(fitted: Fitted) -> tuple[Reference, ...]:
         found.append(_TWO_WAY)
     if fitted.matched.width is not None:
         found.append(_CALIPER)
+    if fitted.imputed is not None:
+        found += _IMPUTED
     return tuple(found)

@@ -90,6 +90,30 @@ def expand(frame: pd.DataFrame, covariates: tuple[Covariate, ...], places: tuple
     return result
 
 
+def with_columns(covariates: Covariates, new: list[tuple[str, int, FloatArray]], places: tuple[str, ...]) -> Covariates:
+    """Return covariates with further columns: name, index of the covariate behind it, and values.
+
+    Raises
+    ------
+    CollinearityError
+        A new column is a combination of others.
+    """
+    if not new:
+        return covariates
+    names, owners = tuple(name for name, _, _ in new), tuple(owner for _, owner, _ in new)
+    values = np.column_stack([values for _, _, values in new])
+    result = Covariates(
+        X=np.column_stack([covariates.X, values]),
+        names=covariates.names + names,
+        owner=covariates.owner + owners,
+        shown=np.column_stack([covariates.shown, values]),
+        shown_names=covariates.shown_names + names,
+        shown_owner=covariates.shown_owner + owners,
+    )
+    _must_be_independent(result, places)
+    return result
+
+
 def _columns(frame: pd.DataFrame, covariate: Covariate, where: str) -> list[tuple[str, FloatArray]]:
     if isinstance(covariate, LogTerm):
         values = numeric_column(frame, covariate.log, role="covariate", where=where)

@@ -12,8 +12,10 @@ from evaltoolkit.designs.matching.diagnostics import checks
 from evaltoolkit.designs.matching.distributions import distribution_figures
 from evaltoolkit.designs.matching.equivalence import equivalence_table
 from evaltoolkit.designs.matching.figures import figures
-from evaltoolkit.designs.matching.fitted import Fitted, fit
+from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.imputed import fit_each
 from evaltoolkit.designs.matching.left_out import left_out_table
+from evaltoolkit.designs.matching.missing import imputations_table, missing_table
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.tables import (
@@ -47,11 +49,11 @@ class PropensityScoreMatching:
 
     def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
         """Score, match, estimate, check, describe, and seal."""
-        fitted = fit(study, options, sample.content)
+        fitted = fit_each(study, options, sample.content)
         sample.products.update(_products(fitted))
         rows = estimates(fitted)
         found = checks(fitted)
-        maybe = (left_out_table(fitted), score_table(fitted))
+        maybe = (left_out_table(fitted), missing_table(fitted), imputations_table(fitted), score_table(fitted))
         draft = Draft(
             study=study_record(study),
             design=self.kind,

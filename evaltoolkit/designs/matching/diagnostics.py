@@ -9,6 +9,7 @@ from evaltoolkit.designs.matching.estimators import jittered
 from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.left_out import describes
+from evaltoolkit.designs.matching.missing import missing_checks
 from evaltoolkit.results import Diagnostic, number, plural
 from evaltoolkit.results.types import VerdictWord
 
@@ -22,6 +23,7 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
         _balance(fitted), _predicted(fitted), _products(fitted), equivalence(fitted), _variances(fitted),
         _overlap(fitted), _unmatched(fitted), _caliper(fitted), _stability(fitted), _pairs(fitted),
     ]  # fmt: skip
+    found += missing_checks(fitted)
     if fitted.main.aliased:
         found.append(_aliased(fitted))
     return tuple(found)

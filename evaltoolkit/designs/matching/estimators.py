@@ -42,7 +42,7 @@ class Effect:
 
     estimate: float
     std_error: float
-    df: int
+    df: float
     means: FloatArray
     covariance: FloatArray
     n_people: int

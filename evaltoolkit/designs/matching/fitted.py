@@ -19,11 +19,36 @@ from evaltoolkit.designs.matching.score import Score, fit_logit
 from evaltoolkit.errors import DisclosureError, TooFewClustersError
 from evaltoolkit.kernels.balance import Balance, is_binary
 from evaltoolkit.kernels.balance_products import ProductBalance
+from evaltoolkit.kernels.rubin import Pooled
 from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Imputed:
+    """One study fitted in each of m imputed data sets.
+
+    Attributes
+    ----------
+    pooled
+        The effect, pooled.
+    estimates
+        The effect in each, shape (m,).
+    smd
+        Standardized mean differences of the shown covariates after matching, shape (m, k).
+    """
+
+    pooled: Pooled
+    estimates: FloatArray
+    smd: FloatArray
+
+    @property
+    def m(self) -> int:
+        """Number of imputations."""
+        return self.estimates.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +63,8 @@ class Fitted:
         Smallest count of people on which the numbers of a shown covariate rest, shape (m,); see ``basis_of``.
     main, other
         The effect asked for, and the other way to estimate it (None where there are too few pairs for it).
+    imputed
+        How estimate and balance vary over imputations; None where nothing is imputed.
     small_outcome
         Whether the outcome's counts in a group are so small that means must not be shown.
     """
@@ -53,6 +80,7 @@ class Fitted:
     other: Effect | None
     cells: SmallCells
     small_outcome: bool
+    imputed: Imputed | None = None
 
     @property
     def used(self) -> Mask:

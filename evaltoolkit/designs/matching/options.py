@@ -63,6 +63,14 @@ class Options(Section):
         "regression", description="Difference in means, or covariate-adjusted regression on the matched sample"
     )
 
+    incomplete: Literal["drop", "indicator", "impute"] = Field(
+        "drop",
+        description="People with missing covariates: leave them out, keep them with an indicator, or impute values",
+    )
+    imputations: int | None = Field(
+        None, ge=2, le=200, description="With incomplete = 'impute': how many times values are drawn (20 if left out)"
+    )
+
     @model_validator(mode="after")
     def _agree(self) -> Options:
         if self.averages_ties and not self.replace:
@@ -71,10 +79,18 @@ class Options(Section):
         if self.distance != "logit" and self.caliper_scale == "sd-logit":
             msg = f"caliper_scale = 'sd-logit' needs distance = 'logit', not the column '{self.distance}'"
             raise ValueError(msg)
+        if self.imputations is not None and self.incomplete != "impute":
+            msg = "imputations needs incomplete = 'impute'"
+            raise ValueError(msg)
         if self.replace and self.order is not None:
             msg = "order is for matching without replacement; leave it out where replace = true"
             raise ValueError(msg)
         return self
+
+    @property
+    def n_imputations(self) -> int:
+        """How many times missing covariates are imputed."""
+        return self.imputations or 20
 
     @property
     def averages_ties(self) -> bool:

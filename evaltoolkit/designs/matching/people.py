@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import Rows, Source, binary_column, identifier_values, numeric_column, require_column
 from evaltoolkit.designs.matching.covariates import Covariates, all_columns, expand
+from evaltoolkit.designs.matching.incomplete import Completed, complete
 from evaltoolkit.designs.matching.options import Options, columns_of
 from evaltoolkit.errors import (
     ColumnTypeError,
@@ -43,6 +44,8 @@ class People:
         The column to match on, shape (n,); None where a score is estimated.
     frame
         The rows themselves, for the researcher's products.
+    completed
+        How missing covariates were dealt with; None where people with missing covariates are left out.
     """
 
     treated: NDArray[np.bool_]
@@ -51,6 +54,7 @@ class People:
     strata: NDArray[np.int64] | None
     distance: FloatArray | None
     frame: pd.DataFrame
+    completed: Completed | None = None
 
 
 def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[People]:
@@ -65,14 +69,17 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         label=flow[-1].label, n=flow[-1].n, unit=flow[-1].unit, excluded=flow[-1].excluded, reason=flow[-1].reason,
         treated=int(treated.sum()), comparison=int((~treated).sum()), people=flow[-1].people,
     )  # fmt: skip
+    outcome = _outcome(frame, study)
+    completed = None if options.incomplete == "drop" else complete(frame, study, options, treated, outcome)
     places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
     content = People(
         treated=treated,
-        outcome=_outcome(frame, study),
-        covariates=expand(frame, options.covariates, places),
+        outcome=outcome,
+        covariates=completed.draws[0] if completed else expand(frame, options.covariates, places),
         strata=_strata(frame, options),
         distance=_distance(frame, study, options),
         frame=frame,
+        completed=completed,
     )
     return AnalysisSample(content, tuple(flow), identifier_values(frame, study.disclosure.secret_columns))
 
@@ -132,7 +139,7 @@ def _complete(rows: Rows, study: Study, options: Options) -> tuple[pd.DataFrame,
         )
     for name, (role, where) in _needed(study, options).items():
         missing = frame[name].isna()
-        if not missing.any():
+        if not missing.any() or (role == "covariate" and _may_be_missing(name, options)):
             continue
         frame = frame.loc[~missing]
         flow.append(
@@ -151,6 +158,11 @@ def _complete(rows: Rows, study: Study, options: Options) -> tuple[pd.DataFrame,
                 todo=f"look at the missing values of '{name}' and of the columns before it", where=where,
             )  # fmt: skip
     return frame.reset_index(drop=True), flow
+
+
+def _may_be_missing(name: str, options: Options) -> bool:
+    """Return whether people without a value of a covariate are kept: not where pairs must agree on it."""
+    return options.incomplete != "drop" and name not in {*options.exact, options.distance}
 
 
 def _both_groups(treated: NDArray[np.bool_], study: Study) -> None:

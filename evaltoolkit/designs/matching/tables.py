@@ -25,9 +25,19 @@ def effect_row(fitted: Fitted, effect: Effect, way: str, kind: Literal["overall"
         term=fitted.options.estimand, kind=kind, estimand=fitted.options.estimand, outcome=outcome.name,
         outcome_role=outcome.role, estimate=effect.estimate, std_error=effect.std_error, conf_low=low, conf_high=high,
         p_value=effect.p_value, df=float(effect.df), n_obs=effect.n_people, n_units=effect.n_people,
-        n_clusters=min(effect.n_clusters), estimator=ESTIMATORS[way], inference=f"{effect.inference}, t({effect.df})",
+        n_clusters=min(effect.n_clusters), estimator=ESTIMATORS[way],
+        inference=f"{effect.inference}, t({df_text(effect.df)})",
         standing="primary" if kind == "overall" else "sensitivity",
     )  # fmt: skip
+
+
+def df_text(df: float) -> str:
+    """Return degrees of freedom as text: whole where they are whole.
+
+    >>> df_text(112.0), df_text(37.21)
+    ('112', '37.2')
+    """
+    return f"{df:.0f}" if float(df).is_integer() else f"{df:.1f}"
 
 
 def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
