@@ -33,6 +33,10 @@ def its(
     events: Sequence[Mapping[str, Any]] = (),
     recording_changes: Sequence[Mapping[str, Any]] = (),
     recorded: Mapping[str, Any] | None = None,
+    unit: str | None = None,
+    treated_unit: str | None = None,
+    control: str | Sequence[str] | None = None,
+    control_population: str | None = None,
     errors: str = "marginal-ar1",
     error_model: Mapping[str, object] | None = None,
     lags: int | str | None = None,
@@ -79,6 +83,10 @@ def its(
         "modelled": True}``.
     recorded
         ``{"first": ..., "last": ...}``: days between which recording was complete.
+    unit, treated_unit, control, control_population
+        Column of units, the one with the program, and what it is compared with: ``"mean"`` or ``"all"`` of the others,
+        ``"matched"``, ``"synthetic"``, or their names. Without ``unit``, ``control`` is a column (or several), and
+        ``control_population`` the column with its population.
     errors, error_model, lags
         How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``prais-winsten``, ``gls``,
         ``arma``, ``arima``, ``ols``, ``model-based``; details such as ``{"order": [1, 1], "likelihood": "ml"}``; and
@@ -118,7 +126,8 @@ def its(
         "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
         "season": season, "errors": errors, "error_model": error_model, "lags": lags, "phase_in": phase_in,
         "covariates": list(covariates), "events": list(events), "recording_changes": list(recording_changes),
-        "recorded": recorded,
+        "recorded": recorded, "unit": unit, "treated_unit": treated_unit, "control": control,
+        "control_population": control_population,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

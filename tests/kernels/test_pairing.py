@@ -107,7 +107,13 @@ calipers = st.sampled_from([None, 0.0, 0.25, 0.5])
 
 
 @settings(max_examples=300, deadline=None)
-@given(worlds, st.integers(1, 3), calipers, st.sampled_from(["largest", "smallest", "data", "closest", "farthest"]), st.booleans())
+@given(
+    worlds,
+    st.integers(1, 3),
+    calipers,
+    st.sampled_from(["largest", "smallest", "data", "closest", "farthest"]),
+    st.booleans(),
+)
 def test_without_replacement_is_the_brute_force(world, ratio, caliper, order, with_strata) -> None:
     score, focal, codes = (list(part) for part in zip(*world, strict=True))
     codes = codes if with_strata else [0] * len(score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.its import control_words
 from evaltoolkit.designs.its.display import start_words
 from evaltoolkit.designs.its.error_words import error_limits, error_references, standard_errors
 from evaltoolkit.designs.its.fitted import Fitted
@@ -16,12 +17,13 @@ def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumpt
     """Return what has to be true, and how it was looked at."""
     verdicts = {check.name: check.verdict.replace("-", " ") for check in checks}
     dependence = verdicts["residual-autocorrelation"]
+    course = Assumption(
+        name="The course would have gone on",
+        text="Without the program, the series would have kept the course that it had before.",
+        checked=f"Earlier dates: {verdicts['placebo-dates']}. The course afterwards cannot be checked.",
+    )
     return (
-        Assumption(
-            name="The course would have gone on",
-            text="Without the program, the series would have kept the course that it had before.",
-            checked=f"Earlier dates: {verdicts['placebo-dates']}. The course afterwards cannot be checked.",
-        ),
+        course if fitted.series.control is None else control_words.assumption(fitted),
         Assumption(
             name="Nothing else at the same time",
             text=f"No other change that matters for this outcome began around {start_words(fitted)}.",
@@ -42,12 +44,16 @@ def assumptions(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> tuple[Assumpt
 
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
-    return (_regression(fitted), _effect(fitted), standard_errors(fitted))
+    return (_regression(fitted), *control_words.method(fitted), _effect(fitted), standard_errors(fitted))
 
 
 def _regression(fitted: Fitted) -> Method:
     options = fitted.options
     link = "log of the expected count" if fitted.ratio else "expected outcome"
+    left = "log μ" if fitted.ratio else "E[y]"
+    if fitted.series.control is not None:
+        link += " in relation to the control" if fitted.ratio else ", less the control's,"
+        left = "log μ/c" if fitted.ratio else "E[y − c]"
     season = ""
     if isinstance(options.season, Harmonics):
         season = f" Seasons enter as {options.season.harmonics} pairs of sine and cosine."
@@ -57,7 +63,6 @@ def _regression(fitted: Fitted) -> Method:
     exposed = offset if fitted.series.exposure is not None else ""
     counted = "negative binomial" if options.family == "negative-binomial" else "Poisson"
     fitted_by = f"{counted} maximum likelihood" if fitted.ratio else "least squares"
-    left = "log μ" if fitted.ratio else "E[y]"
     parts = [(" = α + β t", "alpha plus beta t")]
     parts += equation_parts(fitted.series, options)
     if options.season is not None:
@@ -98,8 +103,8 @@ def _effect(fitted: Fitted) -> Method:
 
 def limits(fitted: Fitted) -> tuple[str, ...]:
     """Return what a reader must keep in mind."""
-    lines = ["One series has no comparison group, so other changes at the same time cannot be ruled out."]
-    lines += error_limits(fitted)
+    alone = "One series has no comparison group, so other changes at the same time cannot be ruled out."
+    lines = [alone if fitted.series.control is None else control_words.limit(), *error_limits(fitted)]
     if any(form_of(effect) == "slope" for effect in every_effect(fitted.series, fitted.options)):
         lines.append("The farther from the start, the more the expected course rests on the trend going on as it was.")
     return tuple(lines)
@@ -108,6 +113,7 @@ def limits(fitted: Fitted) -> tuple[str, ...]:
 def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was used."""
     found = [
+        *control_words.references(fitted),
         Reference(
             text="Lopez Bernal, J., Cummins, S. and Gasparrini, A. (2017). Interrupted time series regression for the "
             "evaluation of public health interventions: a tutorial. International Journal of Epidemiology 46.",

@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 from evaltoolkit.contract import sealed, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.its import options as _options
-from evaltoolkit.designs.its import sample as _sample
+from evaltoolkit.designs.its import prepare as _prepare
 from evaltoolkit.designs.its.diagnostics import checks, sensitivity
 from evaltoolkit.designs.its.figures import figures
 from evaltoolkit.designs.its.fitted import Fitted, fit
 from evaltoolkit.designs.its.options import Options
 from evaltoolkit.designs.its.residuals import look
 from evaltoolkit.designs.its.rows import estimates
-from evaltoolkit.designs.its.series import Series
 from evaltoolkit.designs.its.tables import tables
 from evaltoolkit.designs.its.wording import estimand, statements
 from evaltoolkit.reduction import AnalysisSample
@@ -32,9 +31,9 @@ class InterruptedTimeSeries:
         """Turn the study's own keys into this design's options."""
         return _options.parse(study)
 
-    def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
+    def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[Any]:
         """Read and check the data, and return the series with the flow to it."""
-        return _sample.prepare(study, options, source)
+        return _prepare.prepare(study, options, source)
 
     def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
         """Estimate, check, describe, and seal."""

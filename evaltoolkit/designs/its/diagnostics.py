@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.audit import calendar, recording
 from evaltoolkit.designs.its.estimated import EDGE
 from evaltoolkit.designs.its.estimators import estimate, lags_of
@@ -27,7 +28,8 @@ _BERNAL = "Lopez Bernal, Cummins and Gasparrini 2017, doi:10.1093/ije/dyw098"
 def checks(fitted: Fitted, residuals: Residuals) -> tuple[Diagnostic, ...]:
     """Return every check."""
     found = [
-        _length(fitted), calendar(fitted), *recording(fitted), _autocorrelation(fitted, residuals),
+        _length(fitted), calendar(fitted), *recording(fitted), *control_results.checks(fitted),
+        _autocorrelation(fitted, residuals),
         _persistence(fitted), _placebo(fitted), _season(fitted), _seasons_modelled(fitted),
     ]  # fmt: skip
     if fitted.ratio:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.its import control_results
+from evaltoolkit.designs.its.control_words import led_by
 from evaltoolkit.designs.its.display import (
     amount,
     measure,
@@ -19,8 +21,9 @@ from evaltoolkit.results import Cell, Column, FigureData, level_text, plural
 
 
 def figures(fitted: Fitted) -> tuple[FigureData, ...]:
-    """Return the figures: the series, the difference by period, other models."""
-    return tuple(f for f in (series(fitted), by_period(fitted), others(fitted)) if f is not None)
+    """Return the figures: the series, its control, the difference by period, other models."""
+    drawn = (series(fitted), control_results.figure(fitted), by_period(fitted), others(fitted))
+    return tuple(f for f in drawn if f is not None)
 
 
 def _counts(fitted: Fitted) -> list[Cell]:
@@ -36,7 +39,7 @@ def _counts(fitted: Fitted) -> list[Cell]:
 def series(fitted: Fitted) -> FigureData:
     """Return the observed values, the model, and what was expected without the program."""
     model, level = fitted.model, level_text(fitted.level)
-    observed = model.response * model.scale
+    observed = model.shown
     counts = _counts(fitted)
     rows: list[tuple[Cell, ...]] = []
     for i, step in enumerate(model.steps.tolist()):
@@ -46,6 +49,7 @@ def series(fitted: Fitted) -> FigureData:
         rows.append((
             step, fitted.series.label(i), times(fitted, float(observed[i])),
             times(fitted, float(fitted.with_it.estimate[i])), *(times(fitted, v) for v in band), counts[i],
+            control_results.events_at(fitted, i),
         ))  # fmt: skip
     noun = fitted.series.calendar.noun
     starts = [{"x": s, "label": f"Start, {fitted.series.start_label(s)}"} for s in fitted.series.starts]
@@ -56,6 +60,7 @@ def series(fitted: Fitted) -> FigureData:
             Column(key="x"), Column(key="label", kind="text"), Column(key="observed"), Column(key="fitted"),
             Column(key="expected"), Column(key="expected_low"), Column(key="expected_high"),
             Column(key="basis", kind="basis", governs=("observed",)),
+            Column(key="control", kind="basis", governs=("fitted", "expected", "expected_low", "expected_high")),
         ),
         rows=tuple(rows),
         marks={
@@ -70,7 +75,7 @@ def _headline(fitted: Fitted) -> str:
     finding = fitted.finding
     if finding.strength == "unclear":
         return "After the start, the difference from what was expected is not clear"
-    return f"After the start, {what(fitted)} was {finding.higher} than its past leads one to expect"
+    return f"After the start, {what(fitted)} was {finding.higher} than {led_by(fitted)}"
 
 
 def _alt(fitted: Fitted) -> str:
@@ -97,7 +102,13 @@ def by_period(fitted: Fitted) -> FigureData | None:
         m = fitted.difference.one(i)
         e = int(model.steps[i]) - start
         rows.append(
-            (e, f"{e}" if e == 0 else f"+{e}", *(times(fitted, v) for v in (m.estimate, m.low, m.high)), "after")
+            (
+                e,
+                f"{e}" if e == 0 else f"+{e}",
+                *(times(fitted, v) for v in (m.estimate, m.low, m.high)),
+                "after",
+                control_results.events_at(fitted, i) if model.log_link else None,
+            )
         )
     first, last = fitted.effects.first, fitted.effects.last
     named = f"Difference in {fitted.study.outcome.name}" + (f", {unit(fitted)}" if unit(fitted) else "")
@@ -112,6 +123,7 @@ def by_period(fitted: Fitted) -> FigureData | None:
         columns=(
             Column(key="x"), Column(key="label", kind="text"), Column(key="estimate", signed=True), Column(key="low"),
             Column(key="high"), Column(key="phase", kind="text"),
+            Column(key="control", kind="basis", governs=("estimate", "low", "high")),
         ),
         rows=tuple(rows),
         marks={

@@ -190,7 +190,7 @@ def _log_ratio(main: Estimated, study: Study) -> One | None:
     if not model.log_link:
         expected = model.path(expected=True)(main.errors.coefficients)[0]
         observed = model.path(expected=False)(main.errors.coefficients)[0]
-        if study.outcome.kind == "proportion" or min(expected.min(), observed.min(), model.response.min()) <= 0:
+        if study.outcome.kind == "proportion" or min(expected.min(), observed.min(), model.shown.min()) <= 0:
             return None
     found = main.measure(model.log_ratio(), study.inference.level).one()
     return None if found.estimate is None or found.low is None else found

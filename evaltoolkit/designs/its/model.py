@@ -34,9 +34,9 @@ class Model:
     observed, expected
         Columns as they were, and with every change at an interruption set to zero, shape (n, k).
     response
-        What is regressed: the outcome in display units, or the count, shape (n,).
+        What is regressed: the outcome in display units (less the control, where there is one), or the count, (n,).
     offset
-        Log of the population for counts, shape (n,); zeros without one.
+        Log of the population, and of the control's rate, for counts, shape (n,); zeros without either.
     scale
         By what a modelled value is multiplied to be in display units, shape (n,).
     after
@@ -45,6 +45,9 @@ class Model:
         Period of each row, shape (n,).
     log_link
         Whether the columns add up to the log of the expected count.
+    baseline
+        The control in display units, which the modelled difference is added to, shape (n,); zeros without one, and
+        on the log scale, where the control is part of the offset.
     changed
         Places of the columns that belong to each interruption.
     """
@@ -58,7 +61,13 @@ class Model:
     after: NDArray[np.bool_]
     steps: NDArray[np.int64]
     log_link: bool
+    baseline: FloatArray
     changed: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def shown(self) -> FloatArray:
+        """The observed outcome in display units, shape (n,)."""
+        return np.asarray(self.response * self.scale + self.baseline)
 
     @property
     def df(self) -> int:
@@ -78,7 +87,7 @@ class Model:
     def course(self, X: FloatArray) -> Functional:
         """Return the outcome of each period in display units for columns of any kind, shape (n, k)."""
         if not self.log_link:
-            return lambda b: (b @ X.T, X)
+            return lambda b: (b @ X.T + self.baseline, X)
 
         def _at(b: FloatArray) -> tuple[FloatArray, FloatArray]:
             value = self.scale * np.exp(self.offset + b @ X.T)
@@ -159,10 +168,15 @@ def build(series: Series, options: Options, outcome: Outcome, where: str) -> Mod
     _identified(observed, list(names), series, where)
     offset = np.zeros(series.steps.size) if series.exposure is None else np.log(series.exposure)
     per_head = np.ones_like(offset) if series.exposure is None else outcome.per / series.exposure
+    baseline = np.zeros_like(offset)
+    if series.control is not None and options.counts:
+        offset = offset + np.log(series.control.rates)
+    elif series.control is not None:
+        baseline = series.control.rates * (1.0 if series.exposure is None else outcome.per)
     return Model(
         names=names, observed=observed, expected=expected,
-        response=series.values if options.counts else series.values * per_head,
-        offset=offset if options.counts else np.zeros_like(offset),
+        response=series.values if options.counts else series.values * per_head - baseline,
+        offset=offset if options.counts else np.zeros_like(offset), baseline=baseline,
         scale=per_head if options.counts and outcome.kind == "rate" else np.ones_like(offset),
         after=series.after, steps=series.steps, log_link=options.counts,
         changed=tuple(

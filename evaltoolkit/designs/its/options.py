@@ -92,6 +92,16 @@ class Options(Section):
         None, description="Lags of newey-west: a number or a rule; the rule newey-west where it is left out"
     )
 
+    unit: str | None = Field(
+        None, description="Column of units where the data hold several series", json_schema_extra={"column": "unit"}
+    )
+    treated_unit: str | None = Field(None, description="With control: the unit that had the program")
+    control: str | tuple[str, ...] | None = Field(
+        None, description="What the treated series is compared with. With unit: 'mean' or 'all' of the other units, "
+        "'matched' (alike before the start), 'synthetic' (weighted), or names of units; without unit: columns",
+    )  # fmt: skip
+    control_population: str | None = Field(None, description="Column with the population of a control that is a column")
+
     @field_validator("interruption", mode="before")
     @classmethod
     def _as_list(cls, value: object) -> object:
@@ -120,6 +130,22 @@ class Options(Section):
             msg = "lags must be 0 or more"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _controls_agree(self) -> Options:
+        if self.control is not None and (self.unit is None) != (self.treated_unit is None):
+            msg = "control with unit needs treated_unit, and treated_unit needs unit"
+            raise ValueError(msg)
+        if self.control is None and (self.treated_unit or self.control_population):
+            msg = "treated_unit and control_population are for a study with control"
+            raise ValueError(msg)
+        if self.control_population is not None and self.unit is not None:
+            msg = "control_population is for a control that is a column; with unit, outcome.population holds it"
+            raise ValueError(msg)
+        if self.control is not None and self.family == "poisson" and self.errors == "model-based":
+            msg = "the Poisson model's own errors leave out the control's chance; write family = 'quasi-poisson'"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _agree(self) -> Options:

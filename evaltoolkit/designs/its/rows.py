@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.by_interruption import added
 from evaltoolkit.designs.its.estimators import Estimated, One
 from evaltoolkit.designs.its.fitted import Fitted
@@ -31,6 +32,7 @@ def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
         _at(fitted, e.first, "first period", first=True), _at(fitted, e.last, "last period", first=False),
         *_by_interruption(fitted), *(_coefficient(fitted, name) for name in fitted.model.names),
     ]  # fmt: skip
+    rows += control_results.rows(fitted)
     rows += [
         _row(fitted, v.found.exp() if fitted.ratio else v.found, kind="variant", standing="sensitivity",
              term=f"{RATE_RATIO}: {v.label}" if fitted.ratio else v.label, estimator=v.label, main=v.main)

@@ -27,7 +27,7 @@ FEWEST = 3
 """Periods that each stretch between interruptions needs (EPOC: three before and three after)."""
 
 
-def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
+def prepare_alone(study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
     """Read the data and return the series, with the flow from the data to it."""
     table = read(study, options, source)
     series, flow = series_of(table, study, options)

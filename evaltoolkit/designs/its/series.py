@@ -16,6 +16,7 @@ from evaltoolkit.designs.its.shapes import Effect
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Choice = Literal["named", "mean", "all", "matched", "synthetic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,44 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """What the series is compared with, in the same n periods.
+
+    Attributes
+    ----------
+    kind
+        How controls were chosen.
+    names
+        Names of the J controls that are used.
+    weights
+        Weight of each, which add up to one, shape (J,).
+    rates
+        The control per head (or as recorded, without a population), shape (n,).
+    each
+        The same of each control, shape (n, J).
+    events
+        Number of events behind the control, shape (n,); None where the outcome counts none.
+    candidates
+        Number of controls among which the choice was made.
+    """
+
+    kind: Choice
+    names: tuple[str, ...]
+    weights: FloatArray
+    rates: FloatArray
+    each: FloatArray
+    events: FloatArray | None
+    candidates: int
+
+    def where(self, kept: Mask) -> Control:
+        """Return some of the periods, shape (n,)."""
+        return dataclasses.replace(
+            self, rates=self.rates[kept], each=self.each[kept],
+            events=None if self.events is None else self.events[kept],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """A series of n periods.
 
@@ -103,6 +142,8 @@ class Series:
         Number of people or events behind each value, where small numbers hide it, shape (n,); None elsewhere.
     audit
         What the calendar is like.
+    control
+        What it is compared with; None where it stands alone.
     """
 
     steps: IntArray
@@ -118,6 +159,7 @@ class Series:
     marked: tuple[Marked, ...] = ()
     people: FloatArray | None = None
     audit: Audit = field(default_factory=Audit)
+    control: Control | None = None
 
     @property
     def after(self) -> Mask:
@@ -140,6 +182,7 @@ class Series:
             exposure=None if self.exposure is None else self.exposure[kept],
             people=None if self.people is None else self.people[kept],
             covariates={name: column[kept] for name, column in self.covariates.items()},
+            control=None if self.control is None else self.control.where(kept),
         )  # fmt: skip
 
     def moved(self, *starts: int) -> Series:

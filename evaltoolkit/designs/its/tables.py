@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.by_interruption import added
 from evaltoolkit.designs.its.display import measure, times
 from evaltoolkit.designs.its.fitted import Fitted
@@ -17,7 +18,7 @@ def tables(fitted: Fitted, rows: tuple[Estimate, ...], residuals: Residuals) -> 
         found.insert(1, other_models(fitted, rows))
     if len(fitted.series.starts) > 1:
         found.insert(1, by_interruption(fitted, rows))
-    return tuple(found)
+    return (*found, *control_results.tables(fitted))
 
 
 def _columns(fitted: Fitted, first: str, *more: Column) -> tuple[Column, ...]:
@@ -99,7 +100,8 @@ def other_models(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
 
 def coefficients(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     """Return every coefficient, and for counts the plain maximum-likelihood one beside it."""
-    shown = [e for e in rows if e.kind in {"level", "slope", "coefficient"}]
+    names = fitted.model.names
+    shown = [e for e in rows if e.kind in {"level", "slope", "coefficient"} and e.term in names]
     plain = fitted.main.likelihood
     both = fitted.ratio and fitted.main.autocorrelation is not None
     more = (Column(key="plain", label="Without autocorrelation", digits=4),) if both else ()

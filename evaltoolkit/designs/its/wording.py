@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.its import control_words
 from evaltoolkit.designs.its.accounts import assumptions, limits, methods, references
+from evaltoolkit.designs.its.control_words import led_by
 from evaltoolkit.designs.its.display import amount, percent_text, ratio_text, span, start_words, times, unit, what
 from evaltoolkit.designs.its.figures import relative_text
 from evaltoolkit.designs.its.fitted import Fitted
@@ -29,12 +31,12 @@ def estimand(fitted: Fitted) -> Estimand:
     if fitted.ratio:
         return Estimand(
             symbol="Σ E[Y(1)] / Σ E[Y(0)], t ≥ T₀",
-            words="the ratio of what was expected with the program to what its past leads one to expect without it, "
+            words=f"the ratio of what was expected with the program to what {led_by(fitted)} without it, "
             "over the periods since the start",
         )
     return Estimand(
         symbol="mean of E[Y(1) − Y(0)], t ≥ T₀",
-        words="the average difference, over the periods since the start, from what the past leads one to expect",
+        words=f"the average difference, over the periods since the start, from what {led_by(fitted)}",
     )
 
 
@@ -47,7 +49,7 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
         supports=_supports(fitted, finding),
         does_not_show=_does_not_show(fitted, finding),
         design_name="Interrupted time series",
-        plain=_plain(finding),
+        plain=_plain(fitted, finding),
         how_we_know=_how_we_know(fitted),
         approach=_approach(fitted),
         findings=_findings(fitted),
@@ -56,7 +58,7 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
         limits=limits(fitted),
         references=references(fitted),
         study_period=f"{fitted.series.label(0)} to {fitted.series.label(-1)}",
-        comparison="single-series",
+        comparison="single-series" if fitted.series.control is None else "comparison-over-time",
     )
 
 
@@ -81,7 +83,7 @@ def _bottom_line(fitted: Fitted, finding: Finding) -> str:
     size = amount(fitted, m, abs(m.estimate or 0))
     did = (
         f"After {program} began, {what(fitted)} was about {size}{_each(fitted)}{_percent(fitted)} {finding.higher} "
-        "than its past leads one to expect"
+        f"than {led_by(fitted)}"
     )
     if finding.strength == "small":
         return f"{did}. This may be a small change, less than the smallest effect that matters."
@@ -95,7 +97,7 @@ def _tile(fitted: Fitted) -> Tile:
         down = (m.estimate or 1) < 1
         return Tile(
             kicker=fitted.study.outcome.name, number=f"{number(m.estimate, 2)}×",
-            meaning=f"as many as the past leads one to expect{_percent(fitted, ' fewer' if down else ' more')}",
+            meaning=f"as many as {led_by(fitted)}{_percent(fitted, ' fewer' if down else ' more')}",
             interval=f"{level} CI {interval(m.low, m.high, 2)}",
         )  # fmt: skip
     direction = "lower" if (m.estimate or 0) < 0 else "higher"
@@ -111,6 +113,8 @@ def _supports(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
     if finding.strength == "unclear":
         return ("Collecting more data before changing the program on account of this outcome.",)
     compare = "Looking for places without the program to compare with: a single series cannot rule out other causes."
+    if fitted.series.control is not None:
+        compare = "Asking what else changed where the program was and not where it was compared with."
     better = fitted.study.outcome.better
     if better == "neither":
         return ("Discussing with staff what this change means for practice.", compare)
@@ -120,10 +124,13 @@ def _supports(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
 
 
 def _does_not_show(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
+    alone = (
+        "Nothing stands for what would have happened elsewhere: whatever else changed at the same time is part of the "
+        "result."
+    )
     lines = [
         role_words(fitted.study.outcome.role).caveat,
-        "Nothing stands for what would have happened elsewhere: whatever else changed at the same time is part of the "
-        "result.",
+        alone if fitted.series.control is None else control_words.limit(),
     ]
     m = fitted.effects.average
     if finding.strength == "unclear":
@@ -132,12 +139,17 @@ def _does_not_show(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _plain(finding: Finding) -> str:
+def _plain(fitted: Fitted, finding: Finding) -> str:
     end = {
         "clear": f"It came out {finding.higher} than that.",
         "small": f"It came out a little {finding.higher} than that.",
         "unclear": "It came out too close to that to tell apart.",
     }[finding.strength]
+    if fitted.series.control is not None:
+        return (
+            "We looked at how this measure stood to that of a comparison before the program began, and took it that it "
+            f"would have stayed so. Then we looked at what really happened. {end}"
+        )
     return (
         "We looked at how this measure moved before the program began, and carried that course forward. Then we looked "
         f"at what really happened. {end}"
@@ -145,6 +157,8 @@ def _plain(finding: Finding) -> str:
 
 
 def _how_we_know(fitted: Fitted) -> str:
+    if fitted.series.control is not None:
+        return control_words.how_we_know(fitted)
     return (
         f"There is one series, from {fitted.series.label(0)} to {fitted.series.label(-1)}. Its course before "
         f"{start_words(fitted)} stands for what would have happened without the program. Other changes at the same "
@@ -164,6 +178,7 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
         f"model is a {MODELS[options.family]} with a trend; {at} it may change "
         f"{changes_text(fitted.series, options)}.{phase_text(fitted.series)}{seasons}{events_text(fitted.series)}"
         f"{exposure}",
+        *control_words.approach(fitted),
         f"The intervals rest on: {errors_text(fitted)}.",
     )
 
