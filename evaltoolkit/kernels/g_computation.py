@@ -18,6 +18,8 @@ Family = Literal["gaussian", "binomial", "poisson"]
 ITERATIONS: Final = 30
 """Newton steps. Where no estimate exists the linear predictor moves by about 1 in each step and never settles; where
 one exists, a dozen steps suffice."""
+SETTLED: Final = 1e-10
+"""Relative change of the likelihood at which fitted means have settled, though the predictor may still run away."""
 STEP: Final = 1e-12
 """Relative change of the linear predictor at which the fit has converged."""
 
@@ -41,7 +43,8 @@ class OutcomeModel:
     working, response
         Weights w v and response of the last least-squares step, shape (n,): the fit is their regression.
     exists
-        False where the fit runs away: some combination of columns tells outcomes apart, or a group has no events.
+        False where coefficients run away, because some combination of columns tells outcomes apart or a group has no
+        events; fitted means have settled then, some of them at their limit.
     """
 
     family: Family
@@ -96,7 +99,7 @@ def outcome_model(design: FloatArray, outcome: FloatArray, weights: FloatArray, 
     Raises
     ------
     ValueError
-        Shapes or numbers are not as stated.
+        Shapes or numbers are not as stated, or means do not settle.
 
     References
     ----------
@@ -118,30 +121,62 @@ def outcome_model(design: FloatArray, outcome: FloatArray, weights: FloatArray, 
         fit = least_squares(design, y, w)
         return _made(fit, family, w, y, fit.scores, exists=True)
     used = w > 0
-    start = np.where(used, y, 0.5)
-    mean = (start + 0.5) / 2 if family == "binomial" else (start + float(np.average(y, weights=w))) / 2 + 1e-300
-    line = np.log(mean / (1 - mean)) if family == "binomial" else np.log(mean)
-    fit: LeastSquares | None = None
-    converged, working, response = False, w, y
+    line = _start(y, w, family)
+    settled: _Step | None = None
+    last = np.inf
     for _ in range(ITERATIONS):
-        mean = mean_of(line, family)
-        slope = mean * (1 - mean) if family == "binomial" else mean
-        slope = np.maximum(slope, 1e-290)
-        working, response = w * slope, line + (y - mean) / slope
-        if not np.isfinite(response).all():
+        step = _step(design, y, w, line, family)
+        if step is None:
             break
-        fit = least_squares(design, response, working)
-        moved = design[:, fit.kept] @ fit.coefficients[fit.kept]
-        change = float(np.abs(moved - line)[used].max())
-        line = moved
+        change = float(np.abs(step.line - line)[used].max())
+        line = step.line
         if change <= STEP * (1 + float(np.abs(line[used]).max())):
-            converged = True
-            break
-    if fit is None:
-        raise ValueError("the outcome model could not be started")
+            return _finished(step, design, y, w, family, exists=True)
+        if settled is None and abs(step.deviance - last) <= SETTLED * (1 + abs(step.deviance)):
+            settled = step
+        last = step.deviance
+    if settled is None:
+        raise ValueError("the outcome model did not converge")
+    return _finished(settled, design, y, w, family, exists=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One least-squares step: its fit, what it rested on, and where it leads."""
+
+    fit: LeastSquares
+    working: FloatArray
+    response: FloatArray
+    line: FloatArray
+    deviance: float
+
+
+def _start(y: FloatArray, w: FloatArray, family: Family) -> FloatArray:
+    if family == "binomial":
+        mean = (np.where(w > 0, y, 0.5) + 0.5) / 2
+        return np.asarray(np.log(mean / (1 - mean)))
+    level = float(np.average(y, weights=w))
+    return np.asarray(np.log((np.where(w > 0, y, level) + level) / 2))
+
+
+def _step(design: FloatArray, y: FloatArray, w: FloatArray, line: FloatArray, family: Family) -> _Step | None:
     mean = mean_of(line, family)
-    scores = design[:, fit.kept] * (w * (y - mean))[:, None]
-    return _made(fit, family, working, response, scores, exists=converged)
+    slope = np.maximum(mean * (1 - mean) if family == "binomial" else mean, 1e-290)
+    working, response = w * slope, line + (y - mean) / slope
+    if not np.isfinite(response).all():
+        return None
+    fit = least_squares(design, response, working)
+    moved = design[:, fit.kept] @ fit.coefficients[fit.kept]
+    total = np.logaddexp(0.0, moved) if family == "binomial" else mean_of(moved, family)
+    return _Step(fit, working, response, moved, float(w @ (total - y * moved)))
+
+
+def _finished(
+    step: _Step, design: FloatArray, y: FloatArray, w: FloatArray, family: Family, *, exists: bool
+) -> OutcomeModel:
+    mean = mean_of(step.line, family)
+    scores = design[:, step.fit.kept] * (w * (y - mean))[:, None]
+    return _made(step.fit, family, step.working, step.response, scores, exists=exists)
 
 
 def standardize(model: OutcomeModel, without: FloatArray, treated: FloatArray, target: FloatArray) -> Standardized:

@@ -27,7 +27,10 @@ ColumnKind = Literal["text", "number", "people", "count", "share", "p-value", "b
 Cell = str | int | float | bool | None
 
 RATE_RATIO: Final = "rate-ratio"
-"""Term of an estimate that is a ratio of rates; a variant's term begins with it."""
+RISK_RATIO: Final = "risk-ratio"
+ODDS_RATIO: Final = "odds-ratio"
+RATIOS: Final = (RATE_RATIO, RISK_RATIO, ODDS_RATIO)
+"""Terms of an estimate that is a ratio of rates, of risks or of odds; a variant's term begins with its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ class Estimate:
     @property
     def is_ratio(self) -> bool:
         """Whether the number is a ratio, for which 1 and not 0 is no change."""
-        return self.term.startswith(RATE_RATIO)
+        return self.term.startswith(RATIOS)
 
     @property
     def null(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.designs.matching.tables import df_text
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
 
 
@@ -110,6 +109,8 @@ def _missing(fitted: Fitted) -> tuple[Method, ...]:
 
 
 def _effect(fitted: Fitted) -> Method:
+    if fitted.options.effect == "g-computation" and fitted.study.outcome.kind != "continuous":
+        return _g_computation(fitted)
     if fitted.options.effect == "difference":
         return Method(
             title="Effect",
@@ -139,24 +140,50 @@ def _effect(fitted: Fitted) -> Method:
     )  # fmt: skip
 
 
-def _errors(fitted: Fitted) -> Method:
-    ways = (
-        "by pair and by person, because a person may stand in several pairs"
-        if fitted.options.replace else "by matched set"
-    )  # fmt: skip
+def _g_computation(fitted: Fitted) -> Method:
+    logit = fitted.study.outcome.kind in {"binary", "proportion"}
+    name, link = ("Logistic", "logit") if logit else ("Log-linear (Poisson)", "log")
     return Method(
-        title="Standard errors",
-        text=f"Clustered {ways} ({fitted.main.inference}), with the factors G/(G−1) and (n−1)/(n−k); intervals use "
-        f"the t distribution with {df_text(fitted.main.df)} degrees of freedom. They treat the score as given.",
+        title="Effect",
+        text=f"{name} regression on the matched sample with every covariate and its product with treatment. The "
+        "outcome is predicted for each person of the matched focal group with and without the program, and the "
+        "predictions are averaged (g-computation). Errors of means, differences and ratios follow by the delta method.",
+        equation=Equation(
+            terms=(
+                Term(text=link, upright=True), Term(text=" E[y] = "), Term(text="α + τT + "), Term(text="x", sup="′"),
+                Term(text="β + T"), Term(text="x", sup="′"), Term(text="γ,   "), Term(text="μ", sub="a", accent="hat"),
+                Term(text=" = mean of E[y | T = a, x] over the focal group"),
+            ),
+            alt="The link of the expected outcome equals alpha plus tau T plus x beta plus T times x gamma; the mean "
+            "outcome with and without the program is the average prediction over the focal group.",
+        ),
+    )  # fmt: skip
+
+
+def _errors(fitted: Fitted) -> Method:
+    effect = fitted.main
+    text = f"{effect.inference[:1].upper()}{effect.inference[1:]}: {effect.why}. "
+    if effect.inference.startswith(("CR1", "two-way CR1")):
+        text += "The factors are G/(G−1) and (n−1)/(n−k). "
+    law = {"": "", "normal": "Intervals use the normal distribution. "}.get(
+        effect.reference, f"Intervals use the t distribution with {number(effect.df, 1)} degrees of freedom. "
     )
+    return Method(title="Standard errors", text=f"{text}{law}{_given(fitted)}")
+
+
+def _given(fitted: Fitted) -> str:
+    if "2016" in fitted.main.inference or "of people" in fitted.main.inference:
+        return "That the score is estimated is taken into account."
+    return "They treat the score as given."
 
 
 def limits(fitted: Fitted) -> tuple[str, ...]:
     """Return the limits that every reader should know."""
     lines = [
         "Only measured differences are made alike; reasons for being served that were not recorded may still differ.",
-        "The standard error treats the score and the pairs as given.",
     ]
+    if "as given" in _given(fitted):
+        lines.append("The standard error treats the score and the matched sample as given.")
     if fitted.options.replace:
         lines.append("Matches are used more than once, so the comparison rests on fewer people than there are pairs.")
     return tuple(lines)
@@ -188,6 +215,29 @@ _TWO_WAY = Reference(
     text="Cameron, A., Gelbach, J. and Miller, D. (2011). Robust inference with multiway clustering. Journal of "
     "Business and Economic Statistics 29.", doi="10.1198/jbes.2010.07136",
 )  # fmt: skip
+_BY_METHOD = {
+    "Abadie-Imbens 2006": Reference(
+        text="Abadie, A. and Imbens, G. (2006). Large sample properties of matching estimators for average treatment "
+        "effects. Econometrica 74.", doi="10.1111/j.1468-0262.2006.00655.x",
+    ),
+    "Abadie-Imbens 2012": Reference(
+        text="Abadie, A. and Imbens, G. (2012). A martingale representation for matching estimators. Journal of the "
+        "American Statistical Association 107.", doi="10.1080/01621459.2012.682537",
+    ),
+    "Abadie-Imbens 2016": Reference(
+        text="Abadie, A. and Imbens, G. (2016). Matching on the estimated propensity score. Econometrica 84.",
+        doi="10.3982/ECTA11293",
+    ),
+    "CR2": Reference(
+        text="Pustejovsky, J. and Tipton, E. (2018). Small-sample methods for cluster-robust variance estimation and "
+        "hypothesis testing in fixed effects models. Journal of Business and Economic Statistics 36.",
+        doi="10.1080/07350015.2016.1247004",
+    ),
+    "wild cluster": Reference(
+        text="Cameron, A., Gelbach, J. and Miller, D. (2008). Bootstrap-based improvements for inference with "
+        "clustered errors. Review of Economics and Statistics 90.", doi="10.1162/rest.90.3.414",
+    ),
+}  # fmt: skip
 _CALIPER = Reference(
     text="Austin, P. (2011). Optimal caliper widths for propensity-score matching when estimating differences in means "
     "and differences in proportions in observational studies. Pharmaceutical Statistics 10.", doi="10.1002/pst.433",
@@ -212,8 +262,9 @@ _IMPUTED = (
 def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
     found = list(_REFERENCES)
-    if fitted.options.replace:
+    if fitted.main.inference.startswith("two-way"):
         found.append(_TWO_WAY)
+    found += [source for name, source in _BY_METHOD.items() if fitted.main.inference.startswith(name)]
     if fitted.matched.width is not None:
         found.append(_CALIPER)
     if fitted.imputed is not None:

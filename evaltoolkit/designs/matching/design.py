@@ -18,11 +18,11 @@ from evaltoolkit.designs.matching.left_out import left_out_table
 from evaltoolkit.designs.matching.missing import imputations_table, missing_table
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
+from evaltoolkit.designs.matching.rows import estimates
 from evaltoolkit.designs.matching.tables import (
     balance_table,
     characteristics_table,
     effect_table,
-    estimates,
     flow_after,
     score_table,
     sizes_table,

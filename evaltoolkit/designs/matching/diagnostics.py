@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evaltoolkit.designs.matching.equivalence import equivalence
-from evaltoolkit.designs.matching.estimators import jittered
+from evaltoolkit.designs.matching.estimating import jittered
 from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.left_out import describes
@@ -26,6 +26,8 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     found += missing_checks(fitted)
     if fitted.main.aliased:
         found.append(_aliased(fitted))
+    if fitted.main.separated:
+        found.append(_separated())
     return tuple(found)
 
 
@@ -182,7 +184,8 @@ def _caliper(fitted: Fitted) -> Diagnostic:
 
 
 def _stability(fitted: Fitted) -> Diagnostic:
-    draws = jittered(fitted.people, fitted.score, fitted.options, fitted.study.inference.seed)
+    kind, seed = fitted.study.outcome.kind, fitted.study.inference.seed
+    draws = jittered(fitted.people, fitted.score, fitted.options, kind, seed)
     spread = float(np.ptp(draws)) if draws.size > 1 else 0.0
     relative = spread / fitted.main.std_error if fitted.main.std_error > 0 else 0.0
     text = (
@@ -208,6 +211,17 @@ def _pairs(fitted: Fitted) -> Diagnostic:
         name="pairs", question="Are there enough matched sets for the interval?", statistic="matched sets",
         value=None if hidden else float(n), threshold=float(FEW_PAIRS), verdict="pass" if n >= FEW_PAIRS else "caution",
         text=text,
+    )  # fmt: skip
+
+
+def _separated() -> Diagnostic:
+    text = (
+        "For some combination of covariates everybody or nobody in the matched sample has the outcome. The means that "
+        "are reported have settled, but single coefficients have not; fewer covariates would be safer."
+    )
+    return Diagnostic(
+        name="outcome-separation", question="Do the covariates leave the outcome open?", verdict="caution", text=text,
+        reference="Albert and Anderson 1984, doi:10.1093/biomet/71.1.1",
     )  # fmt: skip
 
 

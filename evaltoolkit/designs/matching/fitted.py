@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 from evaltoolkit.contract import small_cells
 from evaltoolkit.designs.matching.baseline import Baseline, measure
 from evaltoolkit.designs.matching.covariates import Covariates
-from evaltoolkit.designs.matching.estimators import Effect, Way, effect_of
+from evaltoolkit.designs.matching.effects import Asked, Effect
+from evaltoolkit.designs.matching.estimating import effect_of
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.matching import match
 from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.outcome_fit import Way
 from evaltoolkit.designs.matching.people import People, unit_word
 from evaltoolkit.designs.matching.score import Score, fit_logit
-from evaltoolkit.errors import DisclosureError, TooFewClustersError
+from evaltoolkit.errors import DisclosureError, EvaluationError
 from evaltoolkit.kernels.balance import Balance, is_binary
 from evaltoolkit.kernels.balance_products import ProductBalance
 from evaltoolkit.kernels.rubin import Pooled
@@ -25,6 +28,8 @@ from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+BOOTSTRAP_DRAWS: Final = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +137,11 @@ class Fitted:
 
 def fit(study: Study, options: Options, people: People) -> Fitted:
     """Score, match, measure balance, and estimate."""
-    places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
-    given = people.distance
-    score = fit_logit(people.covariates, people.treated, places) if given is None else Score(given)
+    score = fit_score(study, options, people)
     matched = match(people, score, options, study.inference.seed, where=study.place("caliper"))
     cells = small_cells(study)
     if study.counts_people:
         _enough_to_show(people, matched, cells, where=study.place("disclosure", "threshold"))
-    where = study.place("effect")
-    other_way: Way = "difference" if options.effect == "regression" else "regression"
-    try:
-        other = effect_of(people, matched, other_way, where=where)
-    except TooFewClustersError:
-        other = None
     return Fitted(
         study=study,
         options=options,
@@ -153,11 +150,49 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
         matched=matched,
         baseline=measure(people, score.probability, matched, options.estimand),
         bases=_bases(people, matched, cells, people_rows=study.counts_people),
-        main=effect_of(people, matched, options.effect, where=where),
-        other=other,
+        main=effect_by(study, options, people, score, matched, options.effect),
+        other=_other(study, options, people, score, matched),
         cells=cells,
         small_outcome=study.counts_people and _small_outcome(study, people, matched, cells),
     )
+
+
+def fit_score(study: Study, options: Options, people: People) -> Score:
+    """Return the score that is estimated, or the column that was given."""
+    places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
+    given = people.distance
+    return fit_logit(people.covariates, people.treated, places) if given is None else Score(given)
+
+
+def effect_by(study: Study, options: Options, people: People, score: Score, matched: Matched, way: Way) -> Effect:
+    """Return the effect estimated in one way, with the study's inference."""
+    asked = Asked(
+        way=way, kind=study.outcome.kind, method=study.inference.method, level=study.inference.level,
+        draws=_draws(study), seed=study.inference.seed,
+        places=(study.place("effect"), study.place("inference", "method")),
+    )  # fmt: skip
+
+    def rematch(drawn: People) -> Matched:
+        return match(drawn, fit_score(study, options, drawn), options, study.inference.seed)
+
+    return effect_of(people, score, matched, options, asked, rematch)
+
+
+def _draws(study: Study) -> int:
+    # Each bootstrap draw is a fit: fewer than the general default, unless a number was asked for.
+    if study.inference.method != "bootstrap" or "draws" in study.inference.model_fields_set:
+        return study.inference.draws
+    return BOOTSTRAP_DRAWS
+
+
+def _other(study: Study, options: Options, people: People, score: Score, matched: Matched) -> Effect | None:
+    """Return the other way to estimate the effect, where there is enough for it."""
+    try:
+        return effect_by(
+            study, options, people, score, matched, "regression" if options.effect == "difference" else "difference"
+        )
+    except EvaluationError:
+        return None
 
 
 def _enough_to_show(people: People, matched: Matched, cells: SmallCells, *, where: str) -> None:

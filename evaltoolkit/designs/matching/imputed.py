@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
-from evaltoolkit.designs.matching.estimators import Effect
+from evaltoolkit.designs.matching.effects import Effect
 from evaltoolkit.designs.matching.fitted import Fitted, Imputed, fit
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.kernels.rubin import Pooled, rubin
 from evaltoolkit.study import Study
+
+MANY: Final = 1e9
 
 
 def fit_each(study: Study, options: Options, people: People) -> Fitted:
@@ -37,14 +40,17 @@ def pooled_effect(effects: Sequence[Effect]) -> tuple[Effect, Pooled]:
     """Return an effect pooled over imputed data sets, its means with their covariance pooled too."""
     first = effects[0]
     estimates, errors = (np.array([getattr(e, name) for e in effects]) for name in ("estimate", "std_error"))
-    df = float(min(e.df for e in effects))
+    # A normal reference is one with many degrees of freedom; the rules need a number.
+    df = min(MANY, *(e.df for e in effects))
     found = rubin(estimates, errors**2, df)
     means = np.array([e.means for e in effects])
     between = np.cov(means.T) * (1 + 1 / len(effects))
-    covariance = np.mean([e.covariance for e in effects], axis=0) + between
+    within = [e.covariance for e in effects if e.covariance is not None]
+    covariance = np.mean(within, axis=0) + between if len(within) == len(effects) else None
     pooled = dataclasses.replace(
         first, estimate=found.estimate, std_error=found.std_error, df=found.df, means=means.mean(axis=0),
         covariance=covariance, inference=f"{first.inference}, pooled over {len(effects)} imputations",
         aliased=tuple(dict.fromkeys(name for e in effects for name in e.aliased)),
+        separated=any(e.separated for e in effects), ends=None, chance=None,
     )  # fmt: skip
     return pooled, found

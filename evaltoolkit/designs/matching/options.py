@@ -10,7 +10,7 @@ from evaltoolkit.contract import known_inference
 from evaltoolkit.errors import OptionError
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
-INFERENCE = ("auto", "cr1")
+INFERENCE = ("auto", "cr1", "cr2", "cr3", "wild-cluster", "abadie-imbens", "bootstrap")
 
 
 class LogTerm(Section):
@@ -59,8 +59,20 @@ class Options(Section):
         "one", description="With replacement: one of equally near matches, or the average over all (all is the same)"
     )
     estimand: Literal["ATT", "ATC"] = Field("ATT", description="Whose effect: of those served (ATT) or not (ATC)")
-    effect: Literal["difference", "regression"] = Field(
-        "regression", description="Difference in means, or covariate-adjusted regression on the matched sample"
+    effect: Literal["difference", "regression", "g-computation"] = Field(
+        "regression",
+        description="Difference in means, covariate-adjusted regression on the matched sample, or g-computation with a "
+        "logit (yes/no outcomes, shares) or log (counts, rates) outcome model",
+    )
+    variance_neighbours: int = Field(
+        2,
+        ge=0,
+        le=50,
+        description="Abadie-Imbens errors: nearest people of the same group that the outcome's variance is taken from; "
+        "0 for one variance for all",
+    )
+    score_known: bool = Field(
+        default=False, description="Abadie-Imbens errors: true to treat the estimated score as known"
     )
 
     incomplete: Literal["drop", "indicator", "impute"] = Field(

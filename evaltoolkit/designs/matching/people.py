@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from evaltoolkit.results import FlowStep
 from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,24 @@ class People:
     distance: FloatArray | None
     frame: pd.DataFrame
     completed: Completed | None = None
+
+    def take(self, rows: IntArray) -> People:
+        """Return other people: these rows, as often as they are named."""
+        n = self.treated.size
+        return replace(self, **{f.name: _taken(getattr(self, f.name), rows, n) for f in fields(self)})
+
+
+def _taken(value: Any, rows: IntArray, n: int) -> Any:
+    """Return the rows of whatever has one for each of n people; all else as it is."""
+    if isinstance(value, np.ndarray) and value.shape[:1] == (n,):
+        return value[rows]
+    if isinstance(value, pd.DataFrame):
+        return value.iloc[rows]
+    if isinstance(value, Covariates):
+        return replace(value, X=value.X[rows], shown=value.shown[rows])
+    if isinstance(value, tuple):
+        return tuple(_taken(part, rows, n) for part in value)
+    return value
 
 
 def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[People]:

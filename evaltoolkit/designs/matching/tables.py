@@ -6,59 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from evaltoolkit.designs.matching.estimators import Effect
 from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.rows import RATIO_NAMES
 from evaltoolkit.kernels.balance import effective_size, is_binary
 from evaltoolkit.results import Column, Estimate, FlowStep, TableData, interval
-
-ESTIMATORS = {
-    "difference": "difference in means, matched sample",
-    "regression": "regression on the matched sample (g-computation)",
-}
-
-
-def effect_row(fitted: Fitted, effect: Effect, way: str, kind: Literal["overall", "variant"]) -> Estimate:
-    """Return one effect as an estimate row."""
-    low, high = effect.interval(fitted.study.inference.level)
-    outcome = fitted.study.outcome
-    return Estimate(
-        term=fitted.options.estimand, kind=kind, estimand=fitted.options.estimand, outcome=outcome.name,
-        outcome_role=outcome.role, estimate=effect.estimate, std_error=effect.std_error, conf_low=low, conf_high=high,
-        p_value=effect.p_value, df=float(effect.df), n_obs=effect.n_people, n_units=effect.n_people,
-        n_clusters=min(effect.n_clusters), estimator=ESTIMATORS[way],
-        inference=f"{effect.inference}, t({df_text(effect.df)})",
-        standing="primary" if kind == "overall" else "sensitivity",
-    )  # fmt: skip
-
-
-def df_text(df: float) -> str:
-    """Return degrees of freedom as text: whole where they are whole.
-
-    >>> df_text(112.0), df_text(37.21)
-    ('112', '37.2')
-    """
-    return f"{df:.0f}" if float(df).is_integer() else f"{df:.1f}"
-
-
-def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
-    """Return the headline, its relative form, and the other way to estimate it."""
-    main = effect_row(fitted, fitted.main, fitted.options.effect, "overall")
-    rows = [main]
-    relative = fitted.main.percent(fitted.study.inference.level) if fitted.finds_relative else None
-    if relative is not None:
-        value, se, low, high = relative
-        rows.append(
-            Estimate(
-                term="relative change", kind="percent", estimand=fitted.options.estimand, outcome=main.outcome,
-                outcome_role=main.outcome_role, estimate=value, std_error=se, conf_low=low, conf_high=high,
-                p_value=main.p_value, df=main.df, n_obs=main.n_obs, n_units=main.n_units, n_clusters=main.n_clusters,
-                estimator=main.estimator, inference=f"delta method on the log ratio, {main.inference}",
-            )
-        )  # fmt: skip
-    if fitted.other is not None:
-        way = "difference" if fitted.options.effect == "regression" else "regression"
-        rows.append(effect_row(fitted, fitted.other, way, "variant"))
-    return tuple(rows)
 
 
 def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
@@ -77,7 +28,7 @@ def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
         ),
         rows=tuple(
             (
-                f"{e.estimator}, percent" if e.kind == "percent" else e.estimator, e.estimate, e.std_error,
+                _label(e), e.estimate, e.std_error,
                 interval(e.conf_low, e.conf_high), e.p_value, e.inference,
                 e.n_units if fitted.study.counts_people else None,
             )
@@ -85,6 +36,11 @@ def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
         ),
         main_rows=(0,),
     )  # fmt: skip
+
+
+def _label(e: Estimate) -> str:
+    named = "percent" if e.kind == "percent" else RATIO_NAMES.get(e.term)
+    return e.estimator if named is None else f"{e.estimator}, {named}"
 
 
 def balance_table(fitted: Fitted) -> TableData:

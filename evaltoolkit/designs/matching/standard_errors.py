@@ -1,0 +1,171 @@
+"""Which standard error the matched sample calls for, why, and what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.designs.matching.effects import Asked, Effect
+from evaltoolkit.designs.matching.matched import Matched
+from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.outcome_fit import OutcomeFit
+from evaltoolkit.errors import OptionError, TooFewClustersError
+from evaltoolkit.kernels.sandwich import clustered, clustered_two_ways, heteroskedastic
+from evaltoolkit.kernels.small_sample import small_sample
+from evaltoolkit.kernels.small_sample_fit import ClusteredFit, clustered_fit
+from evaltoolkit.kernels.wild_bootstrap import Wild, wild_cluster
+
+FloatArray = NDArray[np.float64]
+
+STRATA: Final = frozenset({"subclass", "exact", "coarsened-exact", "cardinality"})
+"""Methods whose sets are fixed cells of the covariates rather than people chosen for one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What the rows of the outcome model are grouped by in its standard error.
+
+    Attributes
+    ----------
+    by
+        Pairs, matched sets or strata; people; or pairs and people at once.
+    name, why
+        In words, and the reason for it.
+    """
+
+    by: Literal["set", "person", "both"]
+    name: str
+    why: str
+
+
+def grouping(fit: OutcomeFit, matched: Matched, options: Options, where: str) -> Grouping:
+    """Choose what errors are grouped by.
+
+    Raises
+    ------
+    TooFewClustersError
+        There are not more pairs than coefficients.
+    """
+    if matched.sets is None and matched.pairs is not None:
+        _enough(fit, matched.n_sets, where)
+        return Grouping("both", "pair and person", "a person may stand in several pairs, so pairs are not independent")
+    if matched.sets is None:
+        return Grouping("person", "person", "people are weighted and stand in no sets")
+    if options.method == "subclass":
+        return Grouping("person", "person", "strata of the score are few and fixed, and people in them independent")
+    word = "stratum" if options.method in STRATA else "pair" if _one_to_one(matched) else "matched set"
+    why = {
+        "pair": "the two people of a pair were chosen for each other, so their outcomes go together",
+        "matched set": "the people of a matched set were chosen for one another, so their outcomes go together",
+        "stratum": "people of a stratum are alike in the covariates that make it",
+    }[word]
+    if word != "pair" and matched.n_sets <= fit.n_terms:
+        why = f"there are only {matched.n_sets} sets for {fit.n_terms} terms of the outcome model, too few to group by"
+        return Grouping("person", "person", why)
+    _enough(fit, matched.n_sets, where)
+    return Grouping("set", word, why)
+
+
+def _one_to_one(matched: Matched) -> bool:
+    return matched.pairs is not None and matched.pairs.focal.size == matched.pairs.n_focal
+
+
+def _enough(fit: OutcomeFit, n_sets: int, where: str) -> None:
+    if n_sets > fit.n_terms:
+        return
+    other = "use effect = 'difference' or fewer covariates" if fit.n_terms > 2 else "find more people to match"
+    raise TooFewClustersError(
+        f"the matched sample has too few pairs for the {fit.n_terms} coefficients of the outcome model",
+        expected=f"more than {fit.n_terms} pairs", todo=f"{other}, or widen the caliper", where=where,
+    )  # fmt: skip
+
+
+def with_errors(fit: OutcomeFit, matched: Matched, options: Options, asked: Asked) -> Effect:
+    """Return the effect with the clustered error that was asked for, or that the method calls for."""
+    chosen = grouping(fit, matched, options, asked.places[0])
+    if asked.method in {"auto", "cr1"}:
+        return _sandwich(fit, chosen, asked)
+    if chosen.by == "both":
+        raise OptionError(
+            f"inference '{asked.method}' needs each person in one pair only, and matches are reused here",
+            expected="auto or cr1 (two-way by pair and person), or abadie-imbens",
+            todo="choose one of these, or match without replacement", where=asked.places[1],
+        )  # fmt: skip
+    if asked.method == "wild-cluster":
+        return _wild(fit, chosen, asked)
+    return _small_sample(fit, chosen, asked)
+
+
+def _sandwich(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
+    model, stack = fit.model, fit.stack
+    if chosen.by == "both":
+        found = clustered_two_ways(model.scores, model.bread, stack.group, stack.person)
+        name = "two-way CR1 (pair and person)"
+    elif chosen.by == "set":
+        found, name = clustered(model.scores, model.bread, stack.group), f"CR1 by {chosen.name}"
+    else:
+        found, name = heteroskedastic(model.scores, model.bread), "HC1 (by person)"
+    covariance = fit.contrasts @ found.matrix @ fit.contrasts.T
+    return _effect(fit, asked, covariance, float(found.df), found.n_clusters, name, chosen.why)
+
+
+def _small_sample(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
+    kind: Literal["CR2", "CR3"] = "CR2" if asked.method == "cr2" else "CR3"
+    again = _refitted(fit, chosen)
+    contrasts = np.zeros((3, fit.design.shape[1]))
+    contrasts[:, fit.model.kept] = fit.contrasts
+    linear = fit.model.family == "gaussian"
+    found = small_sample(again, kind, contrasts, "equal" if linear else "inverse-weights")
+    name = f"{kind} by {chosen.name}, Satterthwaite degrees of freedom"
+    return _effect(fit, asked, found.covariance, float(found.df[2]), (again.n_clusters,), name, _asked_for(chosen))
+
+
+def _wild(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
+    if fit.model.family != "gaussian":
+        raise OptionError(
+            "inference 'wild-cluster' is for linear outcome models, and effect = 'g-computation' is not one here",
+            expected="effect = 'difference' or 'regression'", todo="choose one of these, or inference = 'cr2'",
+            where=asked.places[1],
+        )  # fmt: skip
+    plain = _sandwich(fit, chosen, asked)
+    how = Wild(draws=asked.draws, seed=asked.seed, level=asked.level)
+    found = wild_cluster(_refitted(fit, chosen), 1, how)
+    listed = "all" if found.listed else f"{found.draws:,}"
+    return Effect(
+        way=asked.way, estimate=plain.estimate, std_error=plain.std_error, df=plain.df, means=plain.means,
+        covariance=plain.covariance, n_people=plain.n_people, n_clusters=plain.n_clusters,
+        inference=f"wild cluster bootstrap by {chosen.name} ({found.law}, {listed} draws)", why=_asked_for(chosen),
+        aliased=plain.aliased, ends=(found.lower, found.upper), chance=found.p_value,
+    )  # fmt: skip
+
+
+def _refitted(fit: OutcomeFit, chosen: Grouping) -> ClusteredFit:
+    # The last step of iterated least squares is a weighted regression, whose errors are those of the model.
+    codes = fit.stack.group if chosen.by == "set" else fit.stack.person
+    return clustered_fit(fit.design, fit.model.response, codes, fit.model.working)
+
+
+def _asked_for(chosen: Grouping) -> str:
+    return f"it was asked for; {chosen.why}"
+
+
+def _effect(
+    fit: OutcomeFit, asked: Asked, covariance: FloatArray, df: float, n_clusters: tuple[int, ...], name: str, why: str
+) -> Effect:
+    return Effect(
+        way=asked.way,
+        estimate=float(fit.means[1] - fit.means[0]),
+        std_error=float(np.sqrt(max(float(covariance[2, 2]), 0.0))),
+        df=df,
+        means=fit.means,
+        covariance=covariance[:2, :2],
+        n_people=fit.stack.n_people,
+        n_clusters=n_clusters,
+        inference=name,
+        why=why,
+        aliased=fit.aliased,
+        separated=fit.separated,
+    )
