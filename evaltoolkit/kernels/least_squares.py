@@ -10,6 +10,9 @@ from scipy import linalg
 
 FloatArray = NDArray[np.float64]
 
+_BLOCK = 65_536
+"""Numbers in a block of rows: it stays in the cache while it is factored."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeastSquares:
@@ -45,6 +48,9 @@ def least_squares(
 ) -> LeastSquares:
     r"""Fit :math:`\hat\beta = \arg\min_\beta \sum_i w_i (y_i - x_i'\beta)^2`.
 
+    Rows are factored in blocks and the triangles put together (a tall and skinny QR): one pass over the rows, no
+    matrix beside the design, and the accuracy of a QR of all rows.
+
     A column is aliased where, after the columns kept before it are taken out, less than ``tolerance`` of its
     (weighted) length is left; it gets no coefficient, as in R's ``lm``.
 
@@ -71,6 +77,8 @@ def least_squares(
     References
     ----------
     Golub, G. and Van Loan, C. (2013). Matrix Computations, 4th ed., section 5.3. doi:10.56021/9781421407944
+    Demmel, J., Grigori, L., Hoemmen, M. and Langou, J. (2012). Communication-optimal parallel and sequential QR and LU
+    factorizations. SIAM Journal on Scientific Computing 34. doi:10.1137/080731992
 
     Examples
     --------
@@ -85,9 +93,8 @@ def least_squares(
         raise ValueError("design, outcome and weights must have the same number of rows")
     if not (np.isfinite(X).all() and np.isfinite(y).all() and np.isfinite(w).all() and (w >= 0).all()):
         raise ValueError("design, outcome and weights must be finite, and weights not negative")
-    root = np.sqrt(w)
-    kept, q, r = _independent(X * root[:, None], tolerance)
-    beta = linalg.solve_triangular(r, q.T @ (y * root))
+    kept, r, target = _independent(_triangle(X, y, None if weights is None else np.sqrt(w)), tolerance)
+    beta = linalg.solve_triangular(r, target)
     half = linalg.solve_triangular(r, np.eye(kept.size))
     coefficients = np.full(X.shape[1], np.nan)
     coefficients[kept] = beta
@@ -103,8 +110,22 @@ def least_squares(
     )
 
 
-def _independent(X: FloatArray, tolerance: float) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Drop the first dependent column and factor again, until none is left."""
+def _triangle(X: FloatArray, y: FloatArray, root: FloatArray | None) -> FloatArray:
+    """Return the triangle of a QR of (X, y), rows times ``root``; shape (min(n, k + 1), k + 1)."""
+    n, k = X.shape
+    step = max(_BLOCK // (k + 1), 4 * (k + 1))
+    found = np.zeros((0, k + 1))
+    for at in range(0, n, step):
+        part = np.column_stack([X[at : at + step], y[at : at + step]])
+        if root is not None:
+            part *= root[at : at + step, None]
+        found = np.linalg.qr(np.concatenate([found, part]), mode="r")
+    return found
+
+
+def _independent(triangle: FloatArray, tolerance: float) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """Drop the first dependent column and factor again, until none is left; return the rest with Q'y."""
+    X, y = triangle[:, :-1], triangle[:, -1]
     lengths = np.sqrt((X**2).sum(axis=0))
     kept = np.flatnonzero(lengths > 0)
     while True:
@@ -119,4 +140,4 @@ def _independent(X: FloatArray, tolerance: float) -> tuple[NDArray[np.int64], Fl
         elif kept.size > rank:
             kept = kept[:rank]
         else:
-            return kept.astype(np.int64), q, r
+            return kept.astype(np.int64), r, q.T @ y
