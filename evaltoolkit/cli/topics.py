@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from evaltoolkit.cli import matching_topics
+
 _ESTIMATORS: Final = {
     "two-by-two": (
         "The change in the program group less the change in the comparison group, from one period before to "
@@ -242,7 +244,8 @@ _ROLES: Final = {
 
 TOPICS: Final[dict[str, dict[str, str]]] = {
     "estimator": _ESTIMATORS,
-    "diagnostic": _DIAGNOSTICS,
+    "inference": matching_topics.INFERENCE,
+    "diagnostic": _DIAGNOSTICS | matching_topics.DIAGNOSTICS,
     "standard": _STANDARDS,
     "outcome role": _ROLES,
 }

@@ -172,10 +172,11 @@ def effect_by(study: Study, options: Options, people: People, score: Score, matc
         places=(study.place("effect"), study.place("inference", "method")),
     )  # fmt: skip
 
-    def rematch(drawn: People) -> Matched:
+    def again(drawn: People) -> Matched:
+        """Score and match other people in the same way."""
         return match(drawn, fit_score(study, options, drawn), options, study.inference.seed)
 
-    return effect_of(people, score, matched, options, asked, rematch)
+    return effect_of(people, score, matched, options, asked, again)
 
 
 def _draws(study: Study) -> int:

@@ -19,6 +19,8 @@ from evaltoolkit.kernels.g_computation import outcome_model, standardize
 FloatArray = NDArray[np.float64]
 Rematch = Callable[[People], Matched]
 
+SETS: Final[frozenset[str]] = frozenset({"full"})
+"""Methods whose matched sets are drawn as they are, beside those that make pairs."""
 MOST_FAILED: Final = 0.1
 """Share of draws without an estimate above which a bootstrap error is refused."""
 
@@ -43,7 +45,7 @@ def bootstrapped(
             " doi:10.3982/ECTA6474)", expected="inference = 'auto' (two-way by pair and person) or 'abadie-imbens'",
             todo="choose one of these, or match without replacement", where=asked.places[1],
         )  # fmt: skip
-    if matched.pairs is not None or options.method == "full":
+    if matched.pairs is not None or options.method in SETS:
         draws, what = _of_sets(people, fit, matched, asked), "matched sets"
         why = "it was asked for; matched sets are drawn as they are, since nobody stands in two"
         n = matched.n_sets

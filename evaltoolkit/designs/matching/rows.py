@@ -36,9 +36,10 @@ def effect_row(fitted: Fitted, effect: Effect, kind: Literal["overall", "variant
     return Estimate(
         term=fitted.options.estimand, kind=kind, estimand=fitted.options.estimand, outcome=outcome.name,
         outcome_role=outcome.role, estimate=effect.estimate, std_error=effect.std_error, conf_low=_finite(low),
-        conf_high=_finite(high), p_value=effect.p_value, df=None if effect.df > NORMAL else float(effect.df), n_obs=effect.n_people,
-        n_units=effect.n_people, n_clusters=min(effect.n_clusters), estimator=estimator_name(fitted, effect),
-        inference=effect.named, standing="primary" if kind == "overall" else "sensitivity",
+        conf_high=_finite(high), p_value=effect.p_value, n_obs=effect.n_people,
+        df=None if effect.df > NORMAL else float(effect.df), n_units=effect.n_people, n_clusters=min(effect.n_clusters),
+        estimator=estimator_name(fitted, effect), inference=effect.named,
+        standing="primary" if kind == "overall" else "sensitivity",
     )  # fmt: skip
 
 

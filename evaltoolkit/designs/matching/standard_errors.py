@@ -20,8 +20,10 @@ from evaltoolkit.kernels.wild_bootstrap import Wild, wild_cluster
 
 FloatArray = NDArray[np.float64]
 
-STRATA: Final = frozenset({"subclass", "exact", "coarsened-exact", "cardinality"})
+STRATA: Final[frozenset[str]] = frozenset({"subclass", "exact", "coarsened-exact", "cardinality"})
 """Methods whose sets are fixed cells of the covariates rather than people chosen for one another."""
+BY_PERSON: Final[frozenset[str]] = frozenset({"subclass"})
+"""Methods with so few strata that errors are not grouped by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def grouping(fit: OutcomeFit, matched: Matched, options: Options, where: str) ->
         return Grouping("both", "pair and person", "a person may stand in several pairs, so pairs are not independent")
     if matched.sets is None:
         return Grouping("person", "person", "people are weighted and stand in no sets")
-    if options.method == "subclass":
+    if options.method in BY_PERSON:
         return Grouping("person", "person", "strata of the score are few and fixed, and people in them independent")
     word = "stratum" if options.method in STRATA else "pair" if _one_to_one(matched) else "matched set"
     why = {
