@@ -180,6 +180,13 @@ _DIAGNOSTICS: Final = {
         "or values imputed several times."
     ),
     "imputations": "Whether the answer is the same whichever way missing values are filled in.",
+    "changes-before": (
+        "Whether the outcome of the matched groups changed alike between two measurements before the program began."
+    ),
+    "matched-on-outcome": (
+        "Whether people were matched on the very outcome whose change is compared: a passing high or low then fades by "
+        "itself, and looks like an effect."
+    ),
     "unmatched": "How many served people found nobody alike and were left out; the effect is not about them.",
     "score-stability": (
         "Whether tiny changes of the score change who is paired with whom, and with it the answer. Many equal scores "

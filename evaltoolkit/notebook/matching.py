@@ -30,6 +30,7 @@ def match(
     exact: Sequence[str] = (),
     order: str | None = None,
     ties: str = "one",
+    outcome_before: Sequence[str] = (),
     incomplete: str = "drop",
     imputations: int | None = None,
     estimand: str = "ATT",
@@ -60,6 +61,8 @@ def match(
         without replacement, within ``caliper`` (``None`` for none; ``auto`` is 0.2 for ``nearest``) on its scale
         (``sd-score``, ``sd-logit``, ``raw``), exactly on ``exact``; ``ties`` takes ``one`` of equally near matches or
         their ``average``.
+    outcome_before
+        Columns of the outcome before the program, oldest first: changes since the last are compared, not levels.
     incomplete, imputations
         People with missing covariates: ``drop``, ``indicator`` or ``impute`` (values drawn ``imputations`` times).
     estimand
@@ -99,7 +102,8 @@ def match(
     settings = {
         "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
         "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
-        "ties": ties, "incomplete": incomplete, "imputations": imputations, "estimand": estimand, "effect": effect,
+        "ties": ties, "outcome_before": list(outcome_before), "incomplete": incomplete, "imputations": imputations,
+        "estimand": estimand, "effect": effect,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.matching.change import parallel_trends
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
 
 
 def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
     """Return what has to be true, and how it was looked at."""
-    verdicts = {check.name: check.verdict for check in checks}
+    verdicts: dict[str, str] = {check.name: check.verdict for check in checks}
+    first = Assumption(
+        name="No unmeasured differences",
+        text="Among people with the same covariates, who was served does not depend on how they would have done.",
+        checked="Cannot be checked with data; it rests on knowing how people came to be served.",
+    )
     return (
-        Assumption(
-            name="No unmeasured differences",
-            text="Among people with the same covariates, who was served does not depend on how they would have done.",
-            checked="Cannot be checked with data; it rests on knowing how people came to be served.",
-        ),
+        parallel_trends(verdicts) if "changes-before" in verdicts else first,
         Assumption(
             name="Overlap",
             text="For everybody who is compared there could be somebody alike in the other group.",
@@ -109,6 +111,8 @@ def _missing(fitted: Fitted) -> tuple[Method, ...]:
 
 
 def _effect(fitted: Fitted) -> Method:
+    if fitted.options.outcome_before:
+        return _change(fitted)
     if fitted.options.effect == "g-computation" and fitted.study.outcome.kind != "continuous":
         return _g_computation(fitted)
     if fitted.options.effect == "difference":
@@ -136,6 +140,27 @@ def _effect(fitted: Fitted) -> Method:
             ),
             alt="The outcome equals alpha plus tau times T plus centered covariates times beta "
             "plus T times centered covariates times gamma plus an error.",
+        ),
+    )  # fmt: skip
+
+
+def _change(fitted: Fitted) -> Method:
+    adjusted = (
+        " Covariates and their products with treatment enter the regression of the change, centered at the matched "
+        "focal group."
+        if fitted.options.effect == "regression" else ""
+    )  # fmt: skip
+    return Method(
+        title="Effect",
+        text="Difference-in-differences on the matched sample: the outcome after the program less the one in "
+        f"'{fitted.options.outcome_before[-1]}', compared between the matched groups with their weights.{adjusted} One "
+        "row is one person, so errors are clustered by person within matched set.",
+        equation=Equation(
+            terms=(
+                Term(text="τ", accent="hat"), Term(text=" = "), Term(text="Δy", sub="1", accent="bar"),
+                Term(text=" − "), Term(text="Δy", sub="0", accent="bar"),
+            ),
+            alt="The effect is the mean change in the matched treated less that in the matched comparison.",
         ),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from evaltoolkit.contract import sealed, study_record
 from evaltoolkit.data import Source
@@ -31,6 +31,9 @@ from evaltoolkit.designs.matching.wording import estimand, statements
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import Draft, Result
 from evaltoolkit.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class PropensityScoreMatching:
@@ -79,9 +82,10 @@ class PropensityScoreMatching:
 def _products(fitted: Fitted) -> dict[str, Any]:
     """Return the row-level things for the researcher, in memory only."""
     matched, people = fitted.matched, fitted.people
-    data = people.frame.assign(score=fitted.score.probability, weight=matched.weights)
+    added: dict[str, Any] = {"score": fitted.score.probability, "weight": matched.weights}
     if matched.sets is not None:
-        data = data.assign(matched_set=matched.sets)
+        added["matched_set"] = matched.sets
+    data = people.frame.assign(**{_free(name, people.frame): values for name, values in added.items()})
     return {
         "matched_data": data.loc[fitted.used].reset_index(drop=True),
         "weights": matched.weights,
@@ -91,6 +95,11 @@ def _products(fitted: Fitted) -> dict[str, Any]:
         "coefficients": dict(zip(fitted.score.names, fitted.score.coefficients, strict=True)),
         "vcov": fitted.main.covariance,
     }
+
+
+def _free(name: str, frame: pd.DataFrame) -> str:
+    """Return a name that no column of the data has, so that nothing of the researcher's is written over."""
+    return name if name not in frame.columns else _free(f"{name}_", frame)
 
 
 PROPENSITY_SCORE_MATCHING = PropensityScoreMatching()

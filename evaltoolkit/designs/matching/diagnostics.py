@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from evaltoolkit.designs.matching.change import change_checks
 from evaltoolkit.designs.matching.equivalence import equivalence
 from evaltoolkit.designs.matching.estimating import jittered
 from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
@@ -23,7 +24,7 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
         _balance(fitted), _predicted(fitted), _products(fitted), equivalence(fitted), _variances(fitted),
         _overlap(fitted), _unmatched(fitted), _caliper(fitted), _stability(fitted), _pairs(fitted),
     ]  # fmt: skip
-    found += missing_checks(fitted)
+    found += [*missing_checks(fitted), *change_checks(fitted)]
     if fitted.main.aliased:
         found.append(_aliased(fitted))
     if fitted.main.separated:

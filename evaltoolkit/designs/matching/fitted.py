@@ -132,7 +132,8 @@ class Fitted:
     @property
     def finds_relative(self) -> bool:
         """Whether the outcome has a relative form that may be shown."""
-        return self.study.outcome.kind != "continuous" and not self.small_outcome
+        changes = bool(self.options.outcome_before)
+        return self.study.outcome.kind != "continuous" and not self.small_outcome and not changes
 
 
 def fit(study: Study, options: Options, people: People) -> Fitted:
@@ -260,9 +261,10 @@ def _small_outcome(study: Study, people: People, matched: Matched, cells: SmallC
     if study.outcome.kind not in {"binary", "count", "proportion", "rate"}:
         return False
     used, totals = matched.weights > 0, []
+    measured = people.outcome[:, None] if people.measured is None else people.measured
     for group in (people.treated, ~people.treated):
         mine = group & used
-        y = people.outcome[mine]
-        with_any = int((y > 0).sum())
-        totals += [with_any, int(mine.sum()) - with_any] if study.outcome.kind == "binary" else [with_any]
+        for y in measured[mine].T:
+            with_any = int((y > 0).sum())
+            totals += [with_any, int(mine.sum()) - with_any] if study.outcome.kind == "binary" else [with_any]
     return any(cells.hides(total) for total in totals)

@@ -75,6 +75,11 @@ class Options(Section):
         default=False, description="Abadie-Imbens errors: true to treat the estimated score as known"
     )
 
+    outcome_before: tuple[str, ...] = Field(
+        (),
+        description="The outcome before the program, oldest first: changes since the last are compared, not levels",
+        json_schema_extra={"column": "outcome_before"},
+    )
     incomplete: Literal["drop", "indicator", "impute"] = Field(
         "drop",
         description="People with missing covariates: leave them out, keep them with an indicator, or impute values",
@@ -127,6 +132,12 @@ def parse(study: Study) -> Options:
     """
     options = validated(Options, study.settings, study.origin, known=SHARED_KEYS)
     known_inference(study, INFERENCE)
+    if study.outcome.column in options.outcome_before:
+        raise OptionError(
+            f"'{study.outcome.column}' is the outcome after the program and before it", expected="columns from before",
+            todo="name in outcome_before the columns that hold the outcome before the program",
+            where=study.place("outcome_before"),
+        )  # fmt: skip
     for i, covariate in enumerate(options.covariates):
         for column in columns_of(covariate):
             role = {options.treated: "says who was treated", study.outcome.column: "is the outcome"}.get(column)

@@ -37,7 +37,8 @@ class People:
     treated
         Who was served, shape (n,).
     outcome
-        The outcome, per ``outcome.per`` where it is a rate, shape (n,).
+        The outcome, per ``outcome.per`` where it is a rate, shape (n,); its change since before the program where
+        ``outcome_before`` is asked for.
     covariates
         Covariates as numbers.
     strata
@@ -46,6 +47,9 @@ class People:
         The column to match on, shape (n,); None where a score is estimated.
     frame
         The rows themselves, for the researcher's products.
+    measured
+        The outcome at each time, oldest first and the one after the program last, shape (n, times); None where it was
+        measured once.
     completed
         How missing covariates were dealt with; None where people with missing covariates are left out.
     """
@@ -56,6 +60,7 @@ class People:
     strata: NDArray[np.int64] | None
     distance: FloatArray | None
     frame: pd.DataFrame
+    measured: FloatArray | None = None
     completed: Completed | None = None
 
     def take(self, rows: IntArray) -> People:
@@ -89,7 +94,9 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         label=flow[-1].label, n=flow[-1].n, unit=flow[-1].unit, excluded=flow[-1].excluded, reason=flow[-1].reason,
         treated=int(treated.sum()), comparison=int((~treated).sum()), people=flow[-1].people,
     )  # fmt: skip
-    outcome = _outcome(frame, study)
+    measured = _measured(frame, study, options)
+    outcome = measured[:, -1] if measured.shape[1] == 1 else measured[:, -1] - measured[:, -2]
+    _varies(outcome, study)
     completed = None if options.incomplete == "drop" else complete(frame, study, options, treated, outcome)
     places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
     content = People(
@@ -99,6 +106,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         strata=_strata(frame, options),
         distance=_distance(frame, study, options),
         frame=frame,
+        measured=measured if measured.shape[1] > 1 else None,
         completed=completed,
     )
     return AnalysisSample(content, tuple(flow), identifier_values(frame, study.disclosure.secret_columns))
@@ -120,6 +128,8 @@ def _needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
     if options.distance != "logit":
         needed.setdefault(options.distance, ("distance", study.place("distance")))
     needed.setdefault(study.outcome.column, ("outcome", study.place("outcome", "column")))
+    for name in options.outcome_before:
+        needed[name] = ("outcome before", study.place("outcome_before"))
     if study.outcome.population is not None:
         needed.setdefault(study.outcome.population, ("population", study.place("outcome", "population")))
     return needed
@@ -194,10 +204,13 @@ def _both_groups(treated: NDArray[np.bool_], study: Study) -> None:
             )  # fmt: skip
 
 
-def _outcome(frame: pd.DataFrame, study: Study) -> FloatArray:
-    outcome, where = study.outcome, study.place("outcome", "column")
+def _measured(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray:
+    """Return the outcome at each time, the one after the program last, shape (n, times)."""
+    outcome = study.outcome
     read = binary_column if outcome.kind == "binary" else numeric_column
-    y = read(frame, outcome.column, role="outcome", where=where)
+    times = [(name, study.place("outcome_before")) for name in options.outcome_before]
+    times.append((outcome.column, study.place("outcome", "column")))
+    y = np.column_stack([read(frame, name, role="outcome", where=where) for name, where in times])
     if outcome.population is not None:
         place = study.place("outcome", "population")
         population = numeric_column(frame, outcome.population, role="population", where=place)
@@ -206,13 +219,16 @@ def _outcome(frame: pd.DataFrame, study: Study) -> FloatArray:
                 f"the population column '{outcome.population}' holds values of zero or less",
                 expected="numbers above zero", todo="correct or leave out these rows", where=place,
             )  # fmt: skip
-        y = y / population * outcome.per
+        y = y / population[:, None] * outcome.per
+    return y
+
+
+def _varies(y: FloatArray, study: Study) -> None:
     if np.ptp(y) == 0:
         raise NoVariationError(
-            f"the outcome '{outcome.column}' is the same for everybody", expected="an outcome that varies",
-            todo="check the outcome column and the filters", where=where,
+            f"the outcome '{study.outcome.column}' is the same for everybody", expected="an outcome that varies",
+            todo="check the outcome column and the filters", where=study.place("outcome", "column"),
         )  # fmt: skip
-    return y
 
 
 def _strata(frame: pd.DataFrame, options: Options) -> NDArray[np.int64] | None:

@@ -24,6 +24,14 @@ from evaltoolkit.results import (
 
 def estimand(fitted: Fitted) -> Estimand:
     """Return whose effect is estimated, in symbols and words."""
+    found = _estimand(fitted)
+    if not fitted.options.outcome_before:
+        return found
+    alike = "; both groups are taken to have changed alike but for the program"
+    return Estimand(symbol=found.symbol, words=found.words + alike)
+
+
+def _estimand(fitted: Fitted) -> Estimand:
     some = "" if fitted.matched.complete else " and for whom somebody alike was found"
     if fitted.options.estimand == "ATT":
         return Estimand(symbol="E[Y(1) − Y(0) | T = 1]", words=f"the average effect on those who were served{some}")
@@ -130,7 +138,7 @@ def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) 
 def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, ...]:
     lines = [
         role_words(fitted.study.outcome.role).caveat,
-        "Matching makes groups alike on what was measured. Differences that nobody measured may remain.",
+        _unmeasured(fitted),
     ]
     if finding.strength == "unclear":
         end = far_end(e.conf_low, e.conf_high, fitted.study.outcome.better)
@@ -138,6 +146,15 @@ def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, 
     if not fitted.matched.complete:
         lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
     return tuple(lines)
+
+
+def _unmeasured(fitted: Fitted) -> str:
+    if fitted.options.outcome_before:
+        return (
+            "Comparing changes removes lasting differences between the groups. It does not remove what made one group "
+            "change differently at the same time."
+        )
+    return "Matching makes groups alike on what was measured. Differences that nobody measured may remain."
 
 
 def _plain(fitted: Fitted, finding: Finding) -> str:
@@ -168,7 +185,9 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     count = "one match" if options.ratio == 1 else f"up to {options.ratio} matches"
     exact = f" Pairs agree exactly on {', '.join(options.exact)}." if options.exact else ""
     order = "" if options.replace else f" Order of choosing: {options.choosing}."
+    changes = "The change of the outcome since before the program was compared, not its level."
     return (
+        *((changes,) if options.outcome_before else ()),
         f"Each person was given {count} with the nearest {score}. A match {again}.{order}{exact}",
         "Where two are equally near, the one with the lower score is taken"
         + (", or all of them with equal shares." if options.averages_ties else "; ties keep the order of the data."),

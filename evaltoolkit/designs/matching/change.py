@@ -1,0 +1,79 @@
+"""Matching, then difference-in-differences: the change of the outcome since before the program is compared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from evaltoolkit.designs.matching.estimators import Way, effect_of
+from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.options import columns_of
+from evaltoolkit.errors import TooFewClustersError
+from evaltoolkit.results import Assumption, Diagnostic, interval, level_text, number
+
+ESTIMATORS = {
+    "difference": "difference-in-differences, matched sample",
+    "regression": "difference-in-differences by regression on the matched sample",
+}
+"""Names of the ways to estimate the effect where changes are compared."""
+
+
+def parallel_trends(verdicts: dict[str, str]) -> Assumption:
+    """Return the assumption that changes rest on, and how it was looked at."""
+    return Assumption(
+        name="Parallel changes",
+        text="Without the program, the outcome of those served would have changed as much as that of the similar "
+        "people not served. Lasting differences between the groups, measured or not, cancel out.",
+        checked=f"Changes before the program: {verdicts['changes-before']}.",
+    )
+
+
+def change_checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
+    """Return the checks of a comparison of changes; none where levels are compared."""
+    if not fitted.options.outcome_before:
+        return ()
+    found = [_before(fitted)]
+    matched_on = {name for covariate in fitted.options.covariates for name in columns_of(covariate)}
+    if matched_on & set(fitted.options.outcome_before):
+        found.append(_matched_on_it())
+    return tuple(found)
+
+
+def _before(fitted: Fitted) -> Diagnostic:
+    question = "Did the outcome change alike in both groups before the program began?"
+    reference = "Callaway and Sant'Anna 2021, doi:10.1016/j.jeconom.2020.12.001"
+    measured = fitted.people.measured
+    if measured is None or measured.shape[1] < 3:
+        text = "The outcome was measured once before the program, so whether it changed alike cannot be looked at."
+        return Diagnostic(name="changes-before", question=question, verdict="caution", text=text, reference=reference)
+    early = dataclasses.replace(fitted.people, outcome=measured[:, -2] - measured[:, -3])
+    way: Way = "regression" if fitted.options.effect == "regression" else "difference"
+    try:
+        found = effect_of(early, fitted.matched, way)
+    except TooFewClustersError:
+        found = effect_of(early, fitted.matched, "difference")
+    level = fitted.study.inference.level
+    low, high = found.interval(level)
+    alike = low <= 0 <= high
+    text = (
+        f"Between the last two measurements before the program, the matched groups drifted apart by "
+        f"{number(found.estimate, signed=True)} ({level_text(level)} interval {interval(low, high)}). "
+        + ("No drift can be told from chance; " if alike else "This is more than chance allows; ")
+        + f"the change since then, which is the effect, is {number(fitted.main.estimate, signed=True)}."
+    )
+    return Diagnostic(
+        name="changes-before", question=question, statistic="difference of changes before the program",
+        value=found.estimate, p_value=found.p_value, verdict="pass" if alike else "fail", text=text,
+        reference=reference,
+    )  # fmt: skip
+
+
+def _matched_on_it() -> Diagnostic:
+    return Diagnostic(
+        name="matched-on-outcome",
+        question="Were people matched on the outcome before the program?",
+        verdict="caution",
+        text="The outcome before the program is among the covariates. Where the groups differ in it for good, people "
+        "matched on a passing high or low drift back to their own group afterwards, and the change mistakes that for "
+        "an effect. Compare with an analysis that leaves it out of covariates.",
+        reference="Daw and Hatfield 2018, doi:10.1111/1475-6773.12993",
+    )
