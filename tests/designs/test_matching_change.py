@@ -106,5 +106,7 @@ def test_matched_data_keep_the_columns_of_the_researcher() -> None:
 def test_bad_columns() -> None:
     with pytest.raises(errors.OptionError, match="'score' is the outcome after the program and before it"):
         changed(outcome_before=["score"])
+    with pytest.raises(errors.EvaluationError, match="outcome_before compares changes"):
+        changed(effect="g-computation")
     with pytest.raises(errors.ColumnNotFoundError, match="befor"):
         changed(outcome_before=["befor"])

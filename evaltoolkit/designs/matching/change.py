@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from evaltoolkit.designs.matching.estimators import Way, effect_of
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.fitted import Fitted, effect_by
 from evaltoolkit.designs.matching.options import columns_of
-from evaltoolkit.errors import TooFewClustersError
 from evaltoolkit.results import Assumption, Diagnostic, interval, level_text, number
 
 ESTIMATORS = {
@@ -46,11 +44,7 @@ def _before(fitted: Fitted) -> Diagnostic:
         text = "The outcome was measured once before the program, so whether it changed alike cannot be looked at."
         return Diagnostic(name="changes-before", question=question, verdict="caution", text=text, reference=reference)
     early = dataclasses.replace(fitted.people, outcome=measured[:, -2] - measured[:, -3])
-    way: Way = "regression" if fitted.options.effect == "regression" else "difference"
-    try:
-        found = effect_of(early, fitted.matched, way)
-    except TooFewClustersError:
-        found = effect_of(early, fitted.matched, "difference")
+    found = effect_by(fitted.study, fitted.options, early, fitted.score, fitted.matched, fitted.options.effect)
     level = fitted.study.inference.level
     low, high = found.interval(level)
     alike = low <= 0 <= high

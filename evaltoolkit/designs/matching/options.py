@@ -96,6 +96,9 @@ class Options(Section):
         if self.distance != "logit" and self.caliper_scale == "sd-logit":
             msg = f"caliper_scale = 'sd-logit' needs distance = 'logit', not the column '{self.distance}'"
             raise ValueError(msg)
+        if self.outcome_before and self.effect == "g-computation":
+            msg = "outcome_before compares changes; use effect = 'regression' or 'difference', not 'g-computation'"
+            raise ValueError(msg)
         if self.imputations is not None and self.incomplete != "impute":
             msg = "imputations needs incomplete = 'impute'"
             raise ValueError(msg)

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from evaltoolkit.designs.matching import change
 from evaltoolkit.designs.matching.effects import NORMAL, Effect
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.ratios import Ratio, odds_ratio, ratio_of_means
@@ -23,6 +24,8 @@ RATIO_NAMES: Final = {RISK_RATIO: "risk ratio", ODDS_RATIO: "odds ratio", RATE_R
 
 def estimator_name(fitted: Fitted, effect: Effect) -> str:
     """Return how an effect was estimated, in words."""
+    if fitted.options.outcome_before:
+        return change.ESTIMATORS[effect.way]
     link = _LINKS.get(fitted.study.outcome.kind)
     if effect.way == "g-computation" and link is not None:
         return f"g-computation with a {link} outcome model, matched sample"
