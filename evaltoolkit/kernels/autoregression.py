@@ -171,14 +171,14 @@ def precision_sums(rows: FloatArray, steps: IntArray, grid: FloatArray) -> tuple
     Parameters
     ----------
     rows
-        Z, shape (n, p).
+        Z, shape (..., n, p).
     steps, grid
         As for ``marginal_ar1``.
 
     Returns
     -------
     tuple
-        Shapes (G, J) and (J, p, p).
+        Shapes (G, J) and (..., J, p, p).
 
     >>> numbers, sums = precision_sums(np.array([[1.0], [2.0], [4.0]]), np.arange(3), np.array([0.5]))
     >>> np.tensordot(numbers, sums, axes=1).ravel().tolist()  # 0.75 * 1 + 1.5 ** 2 + 3 ** 2
@@ -186,17 +186,18 @@ def precision_sums(rows: FloatArray, steps: IntArray, grid: FloatArray) -> tuple
     """
     gaps = np.diff(steps)
     numbers = [1 - grid**2]
-    sums = [np.outer(rows[0], rows[0])]
-    now, before = rows[1:], rows[:-1]
+    sums = [rows[..., 0, :, None] * rows[..., 0, None, :]]
+    now, before = rows[..., 1:, :], rows[..., :-1, :]
     for gap in np.unique(gaps):
         keep, carry = _factors(np.array([gap]), grid[:, None])
         square, factor = keep[:, 0] ** 2, carry[:, 0]
         here = gaps == gap
-        a, b = now[here], before[here]
-        cross = a.T @ b
+        a, b = (now, before) if here.all() else (now[..., here, :], before[..., here, :])
+        a_turned, b_turned = np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2)
+        cross = a_turned @ b
         numbers += [square, -square * factor, square * factor**2]
-        sums += [a.T @ a, cross + cross.T, b.T @ b]
-    return np.stack(numbers, axis=1), np.stack(sums)
+        sums += [a_turned @ a, cross + np.swapaxes(cross, -1, -2), b_turned @ b]
+    return np.stack(numbers, axis=1), np.stack(sums, axis=-3)
 
 
 def prior(steps: IntArray, grid: FloatArray) -> FloatArray:

@@ -98,12 +98,64 @@ def marginal_ar1_batch(
     >>> found.estimate.shape, bool((found.low < found.estimate).all()), found.df
     ((2, 2), True, 28)
     """
+    n, k = design.shape
     shared = _shared(design, steps, contrasts, grid)
-    parts = [
-        _block(outcomes[i : i + _BLOCK], shared, design.shape, level, grid) for i in range(0, len(outcomes), _BLOCK)
-    ]
-    estimate, error, low, high, p, rho = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Intervals(estimate, error, low, high, p, rho, design.shape[0] - design.shape[1])
+    blocks = [outcomes[i : i + _BLOCK] for i in range(0, len(outcomes), _BLOCK)]
+    return _joined([_intervals(y, _projected(y, shared, k), level, grid, n - k) for y in blocks], n - k)
+
+
+def marginal_ar1_each(
+    outcomes: FloatArray, designs: FloatArray, steps: IntArray, contrasts: FloatArray, level: float = 0.95,
+    grid: FloatArray = GRID,
+) -> Intervals:  # fmt: skip
+    r"""Return linear numbers :math:`c'\beta` of many series with a design each, by ``marginal_ar1`` and ``mixture``.
+
+    For counts, whose working response is weighted by each series' own expected counts, and for one series under many
+    designs. Sums over periods are made once for all autocorrelations, in blocks of series.
+
+    Parameters
+    ----------
+    designs
+        Shape (S, n, k), each of full column rank.
+    outcomes, steps, contrasts, level, grid
+        As for ``marginal_ar1_batch``.
+
+    Returns
+    -------
+    Intervals
+
+    References
+    ----------
+    As for ``marginal_ar1``.
+
+    Examples
+    --------
+    >>> t = np.arange(30)
+    >>> X = np.column_stack([np.ones(30), t])
+    >>> y = np.array([np.cos(2.4 * t), np.sin(5.1 * t)])
+    >>> each = marginal_ar1_each(y, np.stack([X, X]), t, np.eye(2))
+    >>> bool(np.allclose(each.low, marginal_ar1_batch(y, X, t, np.eye(2)).low))
+    True
+    """
+    n, k = designs.shape[1:]
+    log_prior = prior(steps, grid)
+    parts = []
+    for i in range(0, len(outcomes), _BLOCK):
+        y = outcomes[i : i + _BLOCK]
+        parts.append(
+            _intervals(y, _own(y, designs[i : i + _BLOCK], steps, contrasts, log_prior, grid), level, grid, n - k)
+        )
+    return _joined(parts, n - k)
+
+
+@dataclass(frozen=True, slots=True)
+class _Profiles:
+    """By autocorrelation: centres (G, S, m), scales for an error of one (G, S or 1, m), RSS and log weight (S, G)."""
+
+    centres: FloatArray
+    scales: FloatArray
+    rss: FloatArray
+    log_weight: FloatArray
 
 
 def _shared(design: FloatArray, steps: IntArray, contrasts: FloatArray, grid: FloatArray) -> _Shared:
@@ -127,31 +179,59 @@ def _shared(design: FloatArray, steps: IntArray, contrasts: FloatArray, grid: Fl
     )  # fmt: skip
 
 
-def _block(
-    y: FloatArray, shared: _Shared, shape: tuple[int, int], level: float, grid: FloatArray
-) -> tuple[FloatArray, ...]:
-    n, k = shape
+def _projected(y: FloatArray, shared: _Shared, k: int) -> _Profiles:
     plain = y @ shared.q
     left = y - plain @ shared.q.T
-    turned = (left @ shared.turned).reshape(len(y), grid.size, k)
+    turned = (left @ shared.turned).reshape(len(y), -1, k)
     rss = left**2 @ shared.squares + (left[:, 1:] * left[:, :-1]) @ shared.products - (turned**2).sum(axis=2)
-    s2 = rss / (n - k)
+    centres = (plain @ shared.plain.T)[None] + np.einsum("sgk,gmk->gsm", turned, shared.moves)
+    return _Profiles(centres, shared.scales[:, None, :], rss, np.broadcast_to(shared.log_prior, rss.shape))
+
+
+def _own(
+    y: FloatArray, designs: FloatArray, steps: IntArray, contrasts: FloatArray, log_prior: FloatArray, grid: FloatArray
+) -> _Profiles:
+    k = designs.shape[2]
+    q, r = np.linalg.qr(designs)
+    plain = np.einsum("snk,sn->sk", q, y)
+    numbers, sums = precision_sums(
+        np.concatenate([q, (y - np.einsum("snk,sk->sn", q, plain))[:, :, None]], 2), steps, grid
+    )
+    gram = np.einsum("gj,sjab->gsab", numbers, sums, optimize=True)
+    factor = np.linalg.cholesky(gram[..., :k, :k])
+    rows = np.linalg.solve(np.swapaxes(r, 1, 2), contrasts.T[None])
+    wanted = np.broadcast_to(rows, (grid.size, *rows.shape))
+    solved = np.linalg.solve(factor, np.concatenate([gram[..., :k, k:], wanted], axis=3))
+    w, moves = solved[..., 0], solved[..., 1:]
+    return _Profiles(
+        centres=np.einsum("sk,skm->sm", plain, rows)[None] + np.einsum("gsk,gskm->gsm", w, moves),
+        scales=np.sqrt((moves**2).sum(axis=2)), rss=(gram[..., k, k] - (w**2).sum(axis=2)).T,
+        log_weight=log_prior - np.log(np.diagonal(factor, axis1=2, axis2=3)).sum(axis=2).T,
+    )  # fmt: skip
+
+
+def _intervals(y: FloatArray, p: _Profiles, level: float, grid: FloatArray, df: int) -> tuple[FloatArray, ...]:
+    s2 = p.rss / df
     floor = _EXACT * np.maximum((y**2).mean(axis=1), 1e-300)[:, None] * (1 - grid**2)
     exact = (s2 <= floor).any(axis=1)
     s2 = np.where(exact[:, None], 1.0, s2)
-    log_weight = -(n - k) / 2 * np.log(s2) + shared.log_prior
+    log_weight = -df / 2 * np.log(s2) + p.log_weight
     weights = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
-    m = shared.plain.shape[0]
-    centres = (plain @ shared.plain.T)[None] + np.einsum("sgk,gmk->gsm", turned, shared.moves)
-    scales = np.sqrt(s2).T[:, :, None] * shared.scales[:, None, :]
+    m = p.centres.shape[2]
+    scales = np.sqrt(s2).T[:, :, None] * p.scales
     mixed = Mixture(
-        centres.reshape(grid.size, -1), scales.reshape(grid.size, -1), np.repeat(weights.T, m, axis=1), n - k
+        p.centres.reshape(grid.size, -1), scales.reshape(grid.size, -1), np.repeat(weights.T, m, axis=1), df
     )
     tail = (1 - level) / 2
     numbers = (mixed.mean, mixed.spread, mixed.quantile(tail), mixed.quantile(1 - tail), mixed.p_value())
     lost = np.where(exact, np.nan, 1.0)
     return (*((a.reshape(-1, m) * lost[:, None]) for a in numbers), (weights @ grid) * lost)
+
+
+def _joined(parts: list[tuple[FloatArray, ...]], df: int) -> Intervals:
+    estimate, error, low, high, p, rho = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Intervals(estimate, error, low, high, p, rho, df)
 
 
 def newey_west_batch(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaltoolkit.kernels.autoregression import marginal_ar1, mixture
-from evaltoolkit.kernels.autoregression_batch import marginal_ar1_batch, newey_west_batch
+from evaltoolkit.kernels.autoregression_batch import marginal_ar1_batch, marginal_ar1_each, newey_west_batch
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.kernels.newey_west import newey_west
 
@@ -39,6 +39,21 @@ def test_integrated_over_the_autocorrelation(name: str) -> None:
         assert found.autocorrelation is not None
         assert found.autocorrelation[s] == pytest.approx(fit.mean_rho, abs=1e-10)
     assert found.df == steps.size - 4
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_each_with_a_design_of_its_own(name: str) -> None:
+    steps = STEPS[name]
+    X, Y = world(steps)
+    root = np.sqrt(np.random.default_rng(7).uniform(0.5, 9, Y.shape))
+    found = marginal_ar1_each(root * Y, root[:, :, None] * X, steps, CONTRASTS)
+    for s in (0, 254, 256, 299):
+        fit = marginal_ar1(root[s][:, None] * X, root[s] * Y[s], steps)
+        one = mixture(fit, fit.coefficients @ CONTRASTS.T, CONTRASTS)
+        assert found.estimate[s] == pytest.approx(one.mean, rel=1e-9, abs=1e-10)
+        assert found.std_error[s] == pytest.approx(one.spread, rel=1e-9)
+        assert found.low[s] == pytest.approx(one.quantile(0.025), rel=1e-9, abs=1e-10)
+        assert found.p_value[s] == pytest.approx(one.p_value(), rel=1e-7)
 
 
 @pytest.mark.parametrize("name", STEPS)
