@@ -21,12 +21,12 @@ _EXACT = 1e-20
 
 @dataclass(frozen=True, slots=True)
 class MarginalAR1:
-    """A regression of n periods on k columns for each of G autocorrelations, with the weight of each.
+    """A regression of n periods on k columns for each of G autoregressions, with the weight of each.
 
     Attributes
     ----------
     rho
-        Autocorrelations, shape (G,).
+        Autocorrelations one period apart, shape (G,).
     weights
         Posterior weights, which add up to one, shape (G,).
     coefficients
@@ -35,6 +35,8 @@ class MarginalAR1:
         Shape (G, k, k).
     df
         n - k.
+    second
+        A second number of the autoregression that is averaged over too, shape (G,); None of a first-order one.
     """
 
     rho: FloatArray
@@ -42,6 +44,7 @@ class MarginalAR1:
     coefficients: FloatArray
     covariances: FloatArray
     df: int
+    second: FloatArray | None = None
 
     @property
     def centre(self) -> FloatArray:
@@ -205,7 +208,7 @@ def prior(steps: IntArray, grid: FloatArray) -> FloatArray:
     distances, many = np.unique(np.diff(steps), return_counts=True)
     keep, _ = _factors(distances, grid[:, None])
     half = np.log1p(-(grid**2)) / 2 + np.log(keep) @ many
-    return np.asarray(half - np.log1p(-(grid**2)) / 2 + np.log(_widths(grid)))
+    return np.asarray(half - np.log1p(-(grid**2)) / 2 + np.log(widths(grid)))
 
 
 def _factors(gaps: IntArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -214,9 +217,10 @@ def _factors(gaps: IntArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.sqrt((1 - rho**2) / (1 - carry**2)), carry
 
 
-def _widths(grid: FloatArray) -> FloatArray:
-    if grid.size == 1:
-        return np.ones(1)
-    middles = (grid[1:] + grid[:-1]) / 2
-    edges = np.concatenate([grid[:1], middles, grid[-1:]])
-    return np.diff(edges)
+def widths(grid: FloatArray) -> FloatArray:
+    """Return the width of the cell around each point; the first and the last have a whole cell too.
+
+    >>> widths(np.array([0.0, 0.1, 0.3])).round(2).tolist()
+    [0.1, 0.15, 0.2]
+    """
+    return np.asarray(np.gradient(grid)) if grid.size > 1 else np.ones(1)

@@ -56,8 +56,7 @@ def test_weights_follow_the_restricted_likelihood(name: str) -> None:
     X, y = world(steps)
     fit = marginal_ar1(X, y, steps)
     value = np.array([dense(X, y, steps, float(rho))[2] for rho in GRID])
-    middle = (GRID[1:] + GRID[:-1]) / 2
-    width = np.diff(np.concatenate([GRID[:1], middle, GRID[-1:]]))
+    width = np.concatenate([GRID[1:2] - GRID[:1], (GRID[2:] - GRID[:-2]) / 2, GRID[-1:] - GRID[-2:-1]])
     weight = np.exp(value - value.max()) / np.sqrt(1 - GRID**2) * width
     assert fit.weights == pytest.approx(weight / weight.sum(), rel=1e-7, abs=1e-12)
 
