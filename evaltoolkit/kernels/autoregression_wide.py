@@ -112,10 +112,7 @@ def _integrated(
     plain = q.T @ outcome
     rows = np.column_stack([q, outcome - q @ plain])
     pairs = np.array([(a, b) for a in FIRST for b in SECOND])
-    grams, halves = np.empty((len(pairs), k + 1, k + 1)), np.empty(len(pairs))
-    for g, pair in enumerate(pairs):
-        white, halves[g] = whiten(rows, steps, autoregression(pair), _NONE)
-        grams[g] = white.T @ white
+    grams, halves = _precisions(rows, steps, np.array([autoregression(pair) for pair in pairs]))
     inverse = np.linalg.inv(grams[:, :k, :k])
     shift = np.einsum("gij,gj->gi", inverse, grams[:, :k, k])
     s2 = (grams[:, k, k] - np.einsum("gi,gi->g", shift, grams[:, :k, k])) / (n - k)
@@ -129,3 +126,36 @@ def _integrated(
         pairs[:, 0], weights / weights.sum(), (plain + shift) @ back.T,
         s2[:, None, None] * (back @ inverse @ back.T), n - k, pairs[:, 1],
     )  # fmt: skip
+
+
+def _precisions(rows: FloatArray, steps: IntArray, ar: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return Z'V^-1Z and half the log determinant of V^-1 for each autoregression, shapes (G, p, p) and (G,)."""
+    n, m = rows.shape[0], ar.shape[1]
+    if n <= m or int(steps[-1] - steps[0]) + 1 != n:
+        grams, halves = np.empty((len(ar), rows.shape[1], rows.shape[1])), np.empty(len(ar))
+        for g, one in enumerate(ar):
+            white, halves[g] = whiten(rows, steps, one, _NONE)
+            grams[g] = white.T @ white
+        return grams, halves
+    lags = np.flatnonzero(np.abs(ar).max(axis=0) > 0) + 1
+    filters = np.column_stack([np.ones(len(ar)), -ar[:, lags - 1]])
+    shifted = np.stack([rows[m - lag : n - lag] for lag in (0, *lags.tolist())])
+    products = np.einsum("ant,bns->abts", shifted, shifted, optimize=True)
+    rest = np.einsum("ga,gb,abts->gts", filters, filters, products, optimize=True)
+    factor = np.linalg.cholesky(_first_covariances(ar))
+    first = np.linalg.solve(factor, np.broadcast_to(rows[:m], (len(ar), *rows[:m].shape)))
+    half = -np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    return rest + np.swapaxes(first, 1, 2) @ first, half
+
+
+def _first_covariances(ar: FloatArray) -> FloatArray:
+    """Return the covariance of as many neighbours as there are lags, innovations of variance one, (G, p, p)."""
+    p = ar.shape[1]
+    far = np.abs(np.arange(p + 1)[:, None] - np.arange(p + 1))
+    system = np.zeros((len(ar), p + 1, p + 1))
+    filled = np.column_stack([np.ones(len(ar)), -ar])
+    for i in range(p + 1):
+        for j in range(p + 1):
+            system[:, i, far[i, j]] += filled[:, j]
+    gamma = np.linalg.solve(system, np.broadcast_to(np.eye(p + 1)[:, :1], (len(ar), p + 1, 1)))[:, :, 0]
+    return np.asarray(gamma[:, far[:p, :p]])

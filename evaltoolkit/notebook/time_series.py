@@ -88,9 +88,9 @@ def its(
         ``"matched"``, ``"synthetic"``, or their names. Without ``unit``, ``control`` is a column (or several), and
         ``control_population`` the column with its population.
     errors, error_model, lags
-        How autocorrelation is dealt with: ``marginal-ar1`` (default), ``newey-west``, ``prais-winsten``, ``gls``,
-        ``arma``, ``arima``, ``ols``, ``model-based``; details such as ``{"order": [1, 1], "likelihood": "ml"}``; and
-        the lags of Newey-West.
+        How autocorrelation is dealt with: ``marginal-ar1`` (default), ``marginal-ar2``, ``marginal-seasonal-ar``,
+        ``newey-west``, ``prais-winsten``, ``gls``, ``arma``, ``arima``, ``ols``, ``model-based``; details such as
+        ``{"order": [1, 1], "likelihood": "ml"}`` or ``{"cycle": 12}``; and the lags of Newey-West.
     inference, level, seed
         ``auto`` (``errors`` decides), confidence level, seed.
     title, program, rows, identifiers

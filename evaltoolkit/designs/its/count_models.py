@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.its.dependence import ERROR_WORDS, Errors, Family, Lags
-from evaltoolkit.designs.its.estimated import Estimated, How, Parameter, too_good, without_ar1
+from evaltoolkit.designs.its.averaging import averaged, how_averaged, taken_out
+from evaltoolkit.designs.its.dependence import AVERAGED, ERROR_WORDS, ErrorModel, Errors, Family, Lags
+from evaltoolkit.designs.its.estimated import Estimated, How, Parameter, too_good
 from evaltoolkit.designs.its.lags import chosen_lags, lags_words
 from evaltoolkit.designs.its.measures import Averaged, PlugIn
 from evaltoolkit.designs.its.model import Model
 from evaltoolkit.errors import NoVariationError
-from evaltoolkit.kernels.autoregression import marginal_ar1
+from evaltoolkit.kernels.autoregression import MarginalAR1
 from evaltoolkit.kernels.count_regression import negative_binomial, poisson
 from evaltoolkit.kernels.newey_west import newey_west
-from evaltoolkit.results import number
 
 FloatArray = NDArray[np.float64]
 
@@ -27,7 +28,9 @@ _WORDS: Final = {
 }
 
 
-def counts(model: Model, family: Family, errors: Errors, lags: int | Lags, where: str) -> Estimated:
+def counts(
+    model: Model, family: Family, errors: Errors, details: ErrorModel | None, lags: int | Lags, where: str
+) -> Estimated:
     """Fit by maximum likelihood, and measure by the chosen errors.
 
     Raises
@@ -39,8 +42,17 @@ def counts(model: Model, family: Family, errors: Errors, lags: int | Lags, where
     b, mu, weight, parameters = _likelihood(model, family, where)
     pearson = (y - mu) / np.sqrt(mu)
     dispersion = float(pearson @ pearson) / model.df
-    if errors == "marginal-ar1":
-        return _averaged(model, (b, mu, weight), parameters, dispersion, where)
+    if errors in AVERAGED:
+        try:
+            found = _working(model, (b, mu, weight), errors, details)
+        except ValueError:
+            raise too_good(where) from None
+        how = how_averaged(found, errors, details)
+        return Estimated(
+            model, Averaged(found.centre, found), b, pearson,
+            dataclasses.replace(how, parameters=(*how.parameters, *parameters)), dispersion,
+            whitened=taken_out(pearson, model.steps, found, errors, details),
+        )  # fmt: skip
     bread = np.asarray(np.linalg.inv((X * weight[:, None]).T @ X), dtype=np.float64)
     if errors == "newey-west":
         scores = X * ((y - mu) * weight / mu)[:, None]
@@ -70,25 +82,14 @@ def _likelihood(
     return plain.coefficients[0], plain.expected[0], plain.expected[0], ()
 
 
-def _averaged(
-    model: Model, fit: tuple[FloatArray, FloatArray, FloatArray], parameters: tuple[Parameter, ...],
-    dispersion: float, where: str,
-) -> Estimated:  # fmt: skip
-    """Integrate over the autocorrelation of the working response, weighted by the root of its precision."""
+def _working(
+    model: Model, fit: tuple[FloatArray, FloatArray, FloatArray], errors: Errors, details: ErrorModel | None
+) -> MarginalAR1:
+    """Average over the autoregression of the working response, weighted by the root of its precision."""
     b, mu, weight = fit
     root = np.sqrt(weight)
-    working = model.observed @ b + (model.response - mu) / mu
-    try:
-        averaged = marginal_ar1(root[:, None] * model.observed, root * working, model.steps)
-    except ValueError:
-        raise too_good(where) from None
-    rho = averaged.mean_rho
-    residuals = (model.response - mu) / np.sqrt(mu)
-    how = How("marginal AR(1)", f"{ERROR_WORDS['marginal-ar1']} (mean {number(rho, 2)})", rho, parameters=parameters)
-    return Estimated(
-        model, Averaged(averaged.centre, averaged), b, residuals, how, dispersion,
-        whitened=without_ar1(residuals, model.steps, rho),
-    )  # fmt: skip
+    response = model.observed @ b + (model.response - mu) / mu
+    return averaged(root[:, None] * model.observed, root * response, model.steps, errors, details)
 
 
 def _no_estimate(where: str) -> NoVariationError:

@@ -9,12 +9,17 @@ from pydantic import Field, WithJsonSchema, field_validator
 from evaltoolkit.kernels.arma_process import Orders
 from evaltoolkit.study import Section
 
-Errors = Literal["marginal-ar1", "newey-west", "prais-winsten", "gls", "arma", "arima", "ols", "model-based"]
+Errors = Literal[
+    "marginal-ar1", "marginal-ar2", "marginal-seasonal-ar", "newey-west", "prais-winsten", "gls", "arma", "arima",
+    "ols", "model-based",
+]  # fmt: skip
 Family = Literal["gaussian", "poisson", "quasi-poisson", "negative-binomial"]
 Lags = Literal["newey-west", "stock-watson", "seasonal", "newey-west-automatic", "andrews"]
 
 ERROR_WORDS: Final[dict[str, str]] = {
     "marginal-ar1": "first-order autoregression, averaged over its strength",
+    "marginal-ar2": "second-order autoregression, averaged over its two numbers",
+    "marginal-seasonal-ar": "first-order and seasonal autoregression, averaged over both",
     "newey-west": "Newey-West",
     "prais-winsten": "Prais-Winsten",
     "gls": "autoregressive errors by generalized least squares",
@@ -25,6 +30,7 @@ ERROR_WORDS: Final[dict[str, str]] = {
 }
 LIKELIHOODS: Final = ("gls", "arma", "arima")
 MODELLED: Final = (*LIKELIHOODS, "prais-winsten")
+AVERAGED: Final = ("marginal-ar1", "marginal-ar2", "marginal-seasonal-ar")
 _WHOLE: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
 _ORDER: Final[dict[str, Any]] = {"anyOf": [_WHOLE, {"type": "array", "items": _WHOLE, "minItems": 1, "maxItems": 3}]}
 _LENGTHS: Final = {"gls": 1, "arma": 2, "arima": 3}
@@ -33,7 +39,7 @@ _DEFAULTS: Final[dict[str, tuple[int, ...]]] = {"gls": (1,), "arma": (1, 1), "ar
 
 
 class ErrorModel(Section):
-    """Details of errors = prais-winsten, gls, arma or arima."""
+    """Details of errors = marginal-seasonal-ar, prais-winsten, gls, arma or arima."""
 
     order: Annotated[tuple[int, ...] | None, WithJsonSchema(_ORDER)] = Field(
         None, description="gls: p (default 1); arma: [p, q] (default [1, 1]); arima: [p, d, q] (default [1, 0, 0])"
@@ -41,7 +47,10 @@ class ErrorModel(Section):
     seasonal: Annotated[tuple[int, ...] | None, WithJsonSchema(_ORDER)] = Field(
         None, description="The same for whole cycles apart, for arma and arima; needs cycle"
     )
-    cycle: int | None = Field(None, ge=2, description="Periods in a cycle, such as 12 for months")
+    cycle: int | None = Field(
+        None, ge=2, description="Periods in a cycle, such as 12 for months; needed with seasonal and with "
+        "marginal-seasonal-ar",
+    )  # fmt: skip
     likelihood: Literal["reml", "ml"] | None = Field(
         None, description="gls and arma: restricted (the default) or plain; arima is plain"
     )
@@ -66,6 +75,11 @@ class ErrorModel(Section):
 
 def complaint(errors: Errors, model: ErrorModel | None) -> str | None:
     """Return what does not fit between errors and its details; None where all does."""
+    if errors == "marginal-seasonal-ar":
+        wanted = ErrorModel(cycle=None if model is None else model.cycle)
+        if model is None or model.cycle is None or model != wanted:
+            return "errors = 'marginal-seasonal-ar' needs error_model = { cycle = 12 } (or 4, 52), and nothing else"
+        return None
     if model is None:
         return None
     if errors not in MODELLED:

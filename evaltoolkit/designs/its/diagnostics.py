@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.audit import calendar, recording
+from evaltoolkit.designs.its.dependence import AVERAGED
 from evaltoolkit.designs.its.estimated import EDGE
 from evaltoolkit.designs.its.estimators import estimate, lags_of
 from evaltoolkit.designs.its.fitted import Fitted
@@ -112,7 +113,7 @@ def _persistence(fitted: Fitted) -> Diagnostic | None:
     if rho is None:
         return None
     strong = rho > STRONG
-    averaged = fitted.options.errors == "marginal-ar1"
+    averaged = fitted.options.errors in AVERAGED
     statistic = "mean autocorrelation" if averaged else "autocorrelation"
     text = f"The errors' autocorrelation is about {number(rho, 2)}"
     text += " on average over its likely values." if averaged else "."

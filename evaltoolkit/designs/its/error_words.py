@@ -9,6 +9,7 @@ from evaltoolkit.designs.its.dependence import LIKELIHOODS
 from evaltoolkit.designs.its.estimated import EDGE, How
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.kernels.autoregression import GRID
+from evaltoolkit.kernels.autoregression_wide import FIRST, SECOND
 from evaltoolkit.results import Method, Reference, number
 
 _SHORT: Final = "In short series such intervals tend to be too narrow."
@@ -41,12 +42,18 @@ def _marginal(fitted: Fitted) -> str:
         "so extra spread is allowed for."
         if fitted.ratio else ""
     )  # fmt: skip
+    kind, over = {
+        "marginal-ar2": ("second-order", f"{FIRST.size * SECOND.size} pairs of partial autocorrelations"),
+        "marginal-seasonal-ar": (
+            "first-order and a seasonal", f"{FIRST.size * SECOND.size} pairs of an autocorrelation from −0.9 to 0.99 "
+            "and one a cycle apart",
+        ),
+    }.get(fitted.options.errors, ("first-order", f"{GRID.size} autocorrelations from −0.9 to 0.99"))  # fmt: skip
     return (
-        f"Errors follow a first-order autoregression. For each of {GRID.size} autocorrelations from −0.9 to 0.99 "
-        "the model was fitted by generalized least squares; the fits were weighted by their restricted likelihood "
-        "and the prior (1 − ρ²)^(−1/2), and every interval is a quantile of the weighted mixture of t "
-        "distributions. Short series call for this: intervals that plug in one estimated autocorrelation come out "
-        f"too narrow.{working}"
+        f"Errors follow a {kind} autoregression. For each of {over} the model was fitted by generalized least squares; "
+        "the fits were weighted by their restricted likelihood and the prior (1 − ρ²)^(−1/2), and every interval is a "
+        "quantile of the weighted mixture of t distributions. Short series call for this: intervals that plug in one "
+        f"estimated autocorrelation come out too narrow.{working}"
     )
 
 
@@ -106,8 +113,9 @@ def _model_based(fitted: Fitted) -> str:
 
 
 _TEXTS: Final[dict[str, Callable[[Fitted], str]]] = {
-    "marginal-ar1": _marginal, "newey-west": _newey_west, "prais-winsten": _prais, "gls": _likelihood,
-    "arma": _likelihood, "arima": _likelihood, "ols": _ols, "model-based": _model_based,
+    "marginal-ar1": _marginal, "marginal-ar2": _marginal, "marginal-seasonal-ar": _marginal,
+    "newey-west": _newey_west, "prais-winsten": _prais, "gls": _likelihood, "arma": _likelihood,
+    "arima": _likelihood, "ols": _ols, "model-based": _model_based,
 }  # fmt: skip
 
 
@@ -115,7 +123,11 @@ def error_limits(fitted: Fitted) -> list[str]:
     """Return what a reader must keep in mind about the intervals."""
     lines = []
     if fitted.options.errors == "marginal-ar1":
-        lines.append("Dependence of another kind than a first-order autoregression is not allowed for.")
+        lines.append(
+            "Dependence of another kind than a first-order autoregression is not allowed for. Where periods two apart, "
+            "or a year apart, resemble one another more than that, intervals are off; errors = 'marginal-ar2' and "
+            "'marginal-seasonal-ar' allow for it."
+        )
     if fitted.main.how.boundary:
         lines.append(
             "The estimated autocorrelation lies at the edge of what its model allows: its intervals should not be "

@@ -26,7 +26,7 @@ def estimate(model: Model, options: Options, *, errors: Errors, lags: int | Lags
     OptionError
         The error model cannot be estimated from this series.
     """
-    if model.log_link:
-        return counts(model, options.family, errors, lags, where)
     details = options.error_model if errors == options.errors else None
+    if model.log_link:
+        return counts(model, options.family, errors, details, lags, where)
     return gaussian(model, errors, details, lags, where)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.its.dependence import ERROR_WORDS, ErrorModel, Errors, Lags, name_of, orders_of
-from evaltoolkit.designs.its.estimated import EDGE, Estimated, How, Parameter, too_good, without_ar1
+from evaltoolkit.designs.its.averaging import averaged, how_averaged, taken_out
+from evaltoolkit.designs.its.dependence import AVERAGED, ERROR_WORDS, ErrorModel, Errors, Lags, name_of, orders_of
+from evaltoolkit.designs.its.estimated import EDGE, Estimated, How, Parameter, too_good
 from evaltoolkit.designs.its.lags import chosen_lags, lags_words
 from evaltoolkit.designs.its.measures import Averaged, PlugIn
 from evaltoolkit.designs.its.model import Model
 from evaltoolkit.errors import CollinearityError, OptionError
 from evaltoolkit.kernels.arma import Arma, arma_regression, differenced
 from evaltoolkit.kernels.arma_process import Orders
-from evaltoolkit.kernels.autoregression import marginal_ar1
 from evaltoolkit.kernels.least_squares import LeastSquares, least_squares
 from evaltoolkit.kernels.newey_west import newey_west
 from evaltoolkit.kernels.prais_winsten import prais_winsten
@@ -37,8 +37,8 @@ def gaussian(model: Model, errors: Errors, details: ErrorModel | None, lags: int
     s2 = float(fit.residuals @ fit.residuals) / model.df
     if s2 <= 1e-20 * float(y @ y) / y.size:
         raise too_good(where)
-    if errors == "marginal-ar1":
-        return _averaged(model, fit)
+    if errors in AVERAGED:
+        return _averaged(model, fit, errors, details)
     if errors == "prais-winsten":
         return _prais(model, fit, details or ErrorModel(), where)
     if errors in {"gls", "arma", "arima"}:
@@ -52,13 +52,11 @@ def gaussian(model: Model, errors: Errors, details: ErrorModel | None, lags: int
     return Estimated(model, PlugIn(fit.coefficients, matrix, float(model.df)), fit.coefficients, fit.residuals, how)
 
 
-def _averaged(model: Model, fit: LeastSquares) -> Estimated:
-    averaged = marginal_ar1(model.observed, model.response, model.steps)
-    rho = averaged.mean_rho
-    how = How("marginal AR(1)", f"{ERROR_WORDS['marginal-ar1']} (mean {number(rho, 2)})", rho)
+def _averaged(model: Model, fit: LeastSquares, errors: Errors, details: ErrorModel | None) -> Estimated:
+    found = averaged(model.observed, model.response, model.steps, errors, details)
     return Estimated(
-        model, Averaged(averaged.centre, averaged), fit.coefficients, fit.residuals, how,
-        whitened=without_ar1(fit.residuals, model.steps, rho),
+        model, Averaged(found.centre, found), fit.coefficients, fit.residuals, how_averaged(found, errors, details),
+        whitened=taken_out(fit.residuals, model.steps, found, errors, details),
     )  # fmt: skip
 
 
