@@ -14,7 +14,13 @@ Mask = NDArray[np.bool_]
 
 
 def smoothed_weights(
-    score: FloatArray, focal: Mask, width: float, kernel: Kernel = "epanechnikov", strata: IntArray | None = None
+    score: FloatArray,
+    focal: Mask,
+    width: float,
+    kernel: Kernel = "epanechnikov",
+    strata: IntArray | None = None,
+    *,
+    scaled: bool = True,
 ) -> FloatArray:
     r"""Return the weights of kernel matching on a scalar score.
 
@@ -35,6 +41,8 @@ def smoothed_weights(
         Shape of K; all but ``gaussian`` are zero beyond h.
     strata
         Codes that must agree, shape (n,); None for no strata.
+    scaled
+        False to leave the weights of the other group as sums.
 
     Returns
     -------
@@ -65,6 +73,6 @@ def smoothed_weights(
         weights[others], met = smooth.kernel_weights(score[mine], score[others], float(width), kind)
         weights[mine] = met
     used = ~focal & (weights > 0)
-    if used.any():
+    if scaled and used.any():
         weights[used] *= used.sum() / weights[used].sum()
     return weights

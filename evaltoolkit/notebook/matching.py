@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Covariate = str | Mapping[str, Any]
+_METRICS = ("mahalanobis", "robust-mahalanobis", "scaled-euclidean")
 
 
 def match(
@@ -27,7 +28,17 @@ def match(
     replace: bool = False,
     caliper: float | Literal["auto"] | None = "auto",
     caliper_scale: str = "sd-score",
+    calipers: Mapping[str, Any] | None = None,
     exact: Sequence[str] = (),
+    antiexact: Sequence[str] = (),
+    match_on: Sequence[str] = (),
+    reuse: int | None = None,
+    common_support: str = "none",
+    subclasses: int = 6,
+    bins: str | int | Sequence[float] | Mapping[str, Any] = "sturges",
+    balance_tolerance: float = 0.05,
+    kernel: str = "epanechnikov",
+    bandwidth: float = 0.06,
     order: str | None = None,
     ties: str = "one",
     outcome_before: Sequence[str] = (),
@@ -56,15 +67,28 @@ def match(
         Column name, or an ``Outcome`` that says what it measures and its role.
     covariates
         Columns, ``{"log": "x"}`` or ``{"interact": ["a", "b"]}``.
-    method, distance, ratio, replace, caliper, caliper_scale, exact, order, ties
-        How pairs are made: nearest neighbour on the logit score or a numeric column, ``ratio`` matches each, with or
-        without replacement, within ``caliper`` (``None`` for none; ``auto`` is 0.2 for ``nearest``) on its scale
-        (``sd-score``, ``sd-logit``, ``raw``), exactly on ``exact``; ``ties`` takes ``one`` of equally near matches or
-        their ``average``.
     outcome_before
         Columns of the outcome before the program, oldest first: changes since the last are compared, not levels.
     incomplete, imputations
         People with missing covariates: ``drop``, ``indicator`` or ``impute`` (values drawn ``imputations`` times).
+    method
+        ``nearest``, ``optimal`` (pairs with the least total distance), ``full`` (sets of one and several),
+        ``subclass``, ``exact``, ``coarsened-exact``, ``cardinality``, ``kernel`` or ``radius``.
+    distance, match_on
+        ``logit`` (an estimated score), ``mahalanobis``, ``robust-mahalanobis`` or ``scaled-euclidean`` (on the
+        covariates, or on those of ``match_on``), or a numeric column.
+    ratio, replace, reuse, order, ties
+        Matches for each; whether a person may be a match again, and how often at most; who chooses first; with
+        replacement, ``one`` of equally near matches or their ``average``.
+    caliper, caliper_scale, calipers
+        Largest distance (``None`` for none; ``auto`` is 0.2 for ``nearest`` on a score) in units of ``sd-score``,
+        ``sd-logit`` or ``raw``; and largest differences on columns: ``{"age": 2}`` or ``{"age": {"sd": 0.5}}``.
+    exact, antiexact, common_support
+        Columns on which pairs must agree or must differ; and whom to leave out first (``treated``, ``comparison``,
+        ``both``) where they lie outside the other group's range of the score.
+    subclasses, bins, balance_tolerance, kernel, bandwidth
+        For one method or another: ranges of the score; a rule, a number or cutpoints, for all numbers or by covariate;
+        largest standardized mean difference; shape and reach of the kernel.
     estimand
         Whose effect is estimated.
     effect
@@ -98,12 +122,17 @@ def match(
     True
     """
     if caliper == "auto":
-        caliper = 0.2 if method == "nearest" else None
+        caliper = 0.2 if method == "nearest" and distance not in _METRICS else None
     settings = {
         "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
         "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
         "ties": ties, "outcome_before": list(outcome_before), "incomplete": incomplete, "imputations": imputations,
         "estimand": estimand, "effect": effect,
+        "ties": ties, "incomplete": incomplete, "imputations": imputations, "estimand": estimand, "effect": effect,
+        "calipers": dict(calipers or {}),
+        "antiexact": list(antiexact), "match_on": list(match_on), "reuse": reuse, "common_support": common_support,
+        "subclasses": subclasses, "bins": bins, "balance_tolerance": balance_tolerance, "kernel": kernel,
+        "bandwidth": bandwidth,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

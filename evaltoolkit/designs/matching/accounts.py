@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from evaltoolkit.designs.matching.change import parallel_trends
 from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
+from evaltoolkit.designs.matching.method_words import described, sources
+from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
 
 
 def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
@@ -37,7 +38,7 @@ def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
 
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
-    found = [*_missing(fitted), _pairing(fitted), _effect(fitted), _errors(fitted)]
+    found = [*_missing(fitted), described(fitted), _effect(fitted), _errors(fitted)]
     return (_score(fitted), *found) if fitted.score.names else tuple(found)
 
 
@@ -55,28 +56,6 @@ def _score(fitted: Fitted) -> Method:
             alt="The log odds of being served equal alpha plus x prime beta.",
         ),
     )  # fmt: skip
-
-
-def _pairing(fitted: Fitted) -> Method:
-    options, width = fitted.options, fitted.matched.width
-    on = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
-    caliper = "without a caliper" if width is None else f"within a caliper of {number(width, 4)} ({_scale(fitted)})"
-    replace = "with replacement" if options.replace else f"without replacement, order '{options.choosing}'"
-    exact = f", exactly on {', '.join(options.exact)}" if options.exact else ""
-    return Method(
-        title="Pairing",
-        text=f"Nearest neighbour on the {on}, {options.ratio} to each, {replace}, {caliper}{exact}, "
-        f"ties '{options.ties}'. All units stand in ascending order of the score (ties in data order); the nearest "
-        "free unit below is taken where it is at least as near as the nearest free unit above.",
-    )
-
-
-def _scale(fitted: Fitted) -> str:
-    options = fitted.options
-    if options.caliper_scale == "raw":
-        return "raw units"
-    of = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
-    return f"{options.caliper:g} standard deviations of the {of} over both groups"
 
 
 def _missing(fitted: Fitted) -> tuple[Method, ...]:
@@ -286,7 +265,7 @@ _IMPUTED = (
 
 def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
-    found = list(_REFERENCES)
+    found = [*_REFERENCES, *sources(fitted)]
     if fitted.main.inference.startswith("two-way"):
         found.append(_TWO_WAY)
     found += [source for name, source in _BY_METHOD.items() if fitted.main.inference.startswith(name)]

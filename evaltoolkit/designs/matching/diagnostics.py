@@ -163,7 +163,7 @@ def _unmatched(fitted: Fitted) -> Diagnostic:
 def _caliper(fitted: Fitted) -> Diagnostic:
     options, width = fitted.options, fitted.matched.width
     question = "Were poor matches kept out?"
-    if width is None:
+    if width is None or options.caliper is None:
         everyone = fitted.matched.complete
         paired = (
             "everybody was paired with whoever was left, however different" if everyone else "pairs may be far apart"

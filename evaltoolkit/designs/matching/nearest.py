@@ -3,52 +3,77 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaltoolkit.designs.matching.matched import FloatArray, Mask, Matched, sets_of
+from evaltoolkit.designs.matching.measures import caliper_width, constraints_of, focal_of, line_of, points_of
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.score import Score
-from evaltoolkit.kernels.pairing import Rule, matching_weights, pair_nearest
+from evaltoolkit.kernels.distances import pair_nearest_points
+from evaltoolkit.kernels.pairing import Constraints, Pairs, Rule, matching_weights, pair_nearest
 
 
 def match(people: People, score: Score, options: Options, seed: int) -> Matched:
-    """Pair each focal person with the nearest of the other group."""
-    focal = people.treated if options.estimand == "ATT" else ~people.treated
+    """Pair each focal person with the nearest of the other group; for ATE everybody with the nearest of the other."""
+    focal = focal_of(people, options)
+    if options.estimand == "ATE":
+        one = _matched(people, score, options, people.treated, seed)
+        return _both_ways(one, _matched(people, score, options, ~people.treated, seed), people.treated)
+    return _matched(people, score, options, focal, seed)
+
+
+def _matched(people: People, score: Score, options: Options, focal: Mask, seed: int) -> Matched:
     line = line_of(score, options)
-    return _matched(line, focal, caliper_width(line, options), options, people.strata, seed)
-
-
-def line_of(score: Score, options: Options) -> FloatArray:
-    """Return what is matched on: the logit of the score where the caliper counts in it, else the score."""
-    return score.line(on_logit=options.caliper_scale == "sd-logit")
-
-
-def caliper_width(line: FloatArray, options: Options) -> float | None:
-    """Return the caliper in units of what is matched on: standard deviations are taken over both groups (n - 1)."""
-    if options.caliper is None:
-        return None
-    return options.caliper if options.caliper_scale == "raw" else options.caliper * float(line.std(ddof=1))
-
-
-def _matched(
-    line: FloatArray, focal: Mask, width: float | None, options: Options, strata: NDArray[np.int64] | None, seed: int
-) -> Matched:
+    width = caliper_width(line, options)
+    limits = constraints_of(people, options)
     rule = Rule(
-        ratio=options.ratio,
-        caliper=width,
-        replace=options.replace,
-        order=options.choosing,
-        ties="average" if options.averages_ties else "one",
-        seed=seed,
-    )
-    pairs = pair_nearest(line, focal, rule, strata)
+        ratio=options.ratio, caliper=width, replace=options.replace, limit=options.reuse, order=options.choosing,
+        ties="average" if options.averages_ties else "one", seed=seed,
+    )  # fmt: skip
+    if options.metric is None:
+        pairs = pair_nearest(line, focal, rule, people.strata, limits)
+        far = np.abs(line[pairs.focal] - line[pairs.match])
+    else:
+        points = points_of(people, options)
+        pairs = pair_nearest_points(
+            points, focal, _on_points(rule), line, people.strata, with_line(limits, line, width)
+        )
+        far = np.sqrt(((points[pairs.focal] - points[pairs.match]) ** 2).sum(axis=1))
     return Matched(
         weights=matching_weights(pairs, focal),
         focal=focal,
         sets=None if options.replace else sets_of(pairs, focal.size),
         pairs=pairs,
-        line=line,
+        line=line if options.metric is None else None,
         width=width,
-        total=float(np.abs(line[pairs.focal] - line[pairs.match]).sum()),
+        total=float(far.sum()),
     )
+
+
+def _on_points(rule: Rule) -> Rule:
+    return Rule(rule.ratio, None, rule.replace, rule.order, rule.ties, rule.limit, rule.seed)
+
+
+def with_line(limits: Constraints, line: FloatArray, width: float | None) -> Constraints:
+    """Return limits on columns with the caliper on the score as one more."""
+    if width is None:
+        return limits
+    columns = line[:, None] if not limits.widths.size else np.column_stack([limits.columns, line])
+    return Constraints(columns, np.append(limits.widths, width), limits.apart)
+
+
+def _both_ways(one: Matched, two: Matched, treated: Mask) -> Matched:
+    """Return matches of the treated and of the others together: everybody weighs 1 and what they weigh as a match."""
+    assert one.pairs is not None
+    assert two.pairs is not None
+    both = [np.concatenate([getattr(p, part) for p in (one.pairs, two.pairs)]) for part in ("focal", "match", "weight")]
+    by_focal = np.argsort(both[0], kind="stable")
+    pairs = Pairs(both[0][by_focal], both[1][by_focal], both[2][by_focal])
+    weights = np.bincount(pairs.match, weights=pairs.weight, minlength=treated.size).astype(np.float64)
+    weights[np.unique(pairs.focal)] += 1
+    for group in (treated, ~treated):
+        used = group & (weights > 0)
+        weights[used] *= used.sum() / weights[used].sum()
+    everybody = np.ones(treated.size, dtype=np.bool_)
+    total = None if one.total is None or two.total is None else one.total + two.total
+    return Matched(weights, everybody, pairs=pairs, line=one.line, width=one.width, total=total)

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evaltoolkit.contract import known_inference
-from evaltoolkit.errors import OptionError
+from evaltoolkit.designs.matching.keys import METRICS, MatchingKeys, Method, Metric, Order, SdWidth, contradiction
+from evaltoolkit.errors import OptionError, did_you_mean
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
 INFERENCE = ("auto", "cr1", "cr2", "cr3", "wild-cluster", "abadie-imbens", "bootstrap")
@@ -26,11 +27,12 @@ class InteractTerm(Section):
 
 
 Covariate = str | LogTerm | InteractTerm
-Method = Literal["nearest"]
-Order = Literal["largest", "smallest", "data", "random", "closest"]
+Estimand = Literal["ATT", "ATC", "ATE"]
+
+__all__ = ["Covariate", "InteractTerm", "LogTerm", "Options", "SdWidth", "columns_of", "parse", "words_of"]
 
 
-class Options(Section):
+class Options(MatchingKeys):
     """The keys of a propensity-score-matching study."""
 
     treated: str = Field(description="Column of 0 and 1: who was served", json_schema_extra={"column": "treated"})
@@ -42,8 +44,12 @@ class Options(Section):
     exact: tuple[str, ...] = Field(
         (), description="Columns on which pairs must agree exactly", json_schema_extra={"column": "exact"}
     )
-    method: Method = Field("nearest", description="How matches are found")
-    distance: str = Field("logit", description="logit (an estimated propensity score), or a column of numbers")
+    method: Method = Field("nearest", description="How people are made comparable")
+    distance: str = Field(
+        "logit",
+        description="logit (an estimated propensity score); mahalanobis, robust-mahalanobis or scaled-euclidean (on "
+        "several covariates); or a column of numbers",
+    )
     ratio: int = Field(1, ge=1, le=50, description="Matches for each person")
     caliper: float | None = Field(None, gt=0, description="Largest distance allowed in a pair; leave out for none")
     caliper_scale: Literal["sd-score", "sd-logit", "raw"] = Field(
@@ -53,12 +59,15 @@ class Options(Section):
     replace: bool = Field(default=False, description="true where one person may be the match of several")
     order: Order | None = Field(
         None,
-        description="Who chooses first, without replacement; if left out, the largest score (the smallest for ATC)",
+        description="Who chooses first, without replacement; if left out, the largest score (the smallest for "
+        "ATC), or the order of the data where no score is used",
     )
     ties: Literal["one", "average", "all"] = Field(
         "one", description="With replacement: one of equally near matches, or the average over all (all is the same)"
     )
-    estimand: Literal["ATT", "ATC"] = Field("ATT", description="Whose effect: of those served (ATT) or not (ATC)")
+    estimand: Estimand = Field(
+        "ATT", description="Whose effect: of those served (ATT), not served (ATC), or of everybody (ATE)"
+    )
     effect: Literal["difference", "regression", "g-computation"] = Field(
         "regression",
         description="Difference in means, covariate-adjusted regression on the matched sample, or g-computation with a "
@@ -90,22 +99,31 @@ class Options(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Options:
-        if self.averages_ties and not self.replace:
-            msg = f"ties = '{self.ties}' needs replace = true"
-            raise ValueError(msg)
-        if self.distance != "logit" and self.caliper_scale == "sd-logit":
-            msg = f"caliper_scale = 'sd-logit' needs distance = 'logit', not the column '{self.distance}'"
-            raise ValueError(msg)
         if self.outcome_before and self.effect == "g-computation":
             msg = "outcome_before compares changes; use effect = 'regression' or 'difference', not 'g-computation'"
             raise ValueError(msg)
         if self.imputations is not None and self.incomplete != "impute":
             msg = "imputations needs incomplete = 'impute'"
             raise ValueError(msg)
-        if self.replace and self.order is not None:
-            msg = "order is for matching without replacement; leave it out where replace = true"
-            raise ValueError(msg)
+        wrong = contradiction(self)
+        if wrong is not None:
+            raise ValueError(wrong)
         return self
+
+    @property
+    def metric(self) -> Metric | None:
+        """The distance on several covariates; None where people are compared on one number."""
+        return next((name for name in METRICS if name == self.distance), None)
+
+    @property
+    def column(self) -> str | None:
+        """The column that stands for the score; None where a score is estimated."""
+        return None if self.distance == "logit" or self.metric is not None else self.distance
+
+    @property
+    def of_sets(self) -> Estimand:
+        """Whose effect, where people stand in sets."""
+        return self.estimand
 
     @property
     def n_imputations(self) -> int:
@@ -120,6 +138,8 @@ class Options(Section):
     @property
     def choosing(self) -> Order:
         """Who chooses first."""
+        if self.order is None and self.metric is not None and self.caliper is None:
+            return "data"
         return self.order or ("largest" if self.estimand == "ATT" else "smallest")
 
 
@@ -149,7 +169,21 @@ def parse(study: Study) -> Options:
                     f"the covariate '{column}' {role}", expected="covariates measured before the program began",
                     todo=f"remove '{column}' from covariates", where=study.place("covariates", i),
                 )  # fmt: skip
+    _known_covariates(options, study)
     return options
+
+
+def _known_covariates(options: Options, study: Study) -> None:
+    words = tuple(words_of(covariate) for covariate in options.covariates)
+    asked = {"match_on": options.match_on, "bins": tuple(options.bins) if isinstance(options.bins, dict) else ()}
+    for key, names in asked.items():
+        for name in names:
+            if name not in words:
+                raise OptionError(
+                    f"{key} names '{name}', which is no covariate{did_you_mean(name, words)}",
+                    expected="names of covariates", todo=f"add '{name}' to covariates, or remove it from {key}",
+                    where=study.place(key),
+                )  # fmt: skip
 
 
 def columns_of(covariate: Covariate) -> tuple[str, ...]:

@@ -47,6 +47,9 @@ class People:
         The column to match on, shape (n,); None where a score is estimated.
     frame
         The rows themselves, for the researcher's products.
+    near, apart
+        Columns with calipers of their own, and codes of the columns that must differ within a pair, shapes (n, q) and
+        (n, r).
     measured
         The outcome at each time, oldest first and the one after the program last, shape (n, times); None where it was
         measured once.
@@ -60,6 +63,8 @@ class People:
     strata: NDArray[np.int64] | None
     distance: FloatArray | None
     frame: pd.DataFrame
+    near: FloatArray
+    apart: NDArray[np.int64]
     measured: FloatArray | None = None
     completed: Completed | None = None
 
@@ -106,6 +111,8 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         strata=_strata(frame, options),
         distance=_distance(frame, study, options),
         frame=frame,
+        near=_near(frame, study, options),
+        apart=_apart(frame, options),
         measured=measured if measured.shape[1] > 1 else None,
         completed=completed,
     )
@@ -125,8 +132,11 @@ def _needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
             needed.setdefault(name, ("covariate", study.place("covariates", i)))
     for i, name in enumerate(options.exact):
         needed.setdefault(name, ("exact", study.place("exact", i)))
-    if options.distance != "logit":
-        needed.setdefault(options.distance, ("distance", study.place("distance")))
+    for key, columns in (("antiexact", options.antiexact), ("calipers", tuple(options.calipers))):
+        for name in columns:
+            needed.setdefault(name, (key, study.place(key)))
+    if options.column is not None:
+        needed.setdefault(options.column, ("distance", study.place("distance")))
     needed.setdefault(study.outcome.column, ("outcome", study.place("outcome", "column")))
     for name in options.outcome_before:
         needed[name] = ("outcome before", study.place("outcome_before"))
@@ -237,13 +247,23 @@ def _strata(frame: pd.DataFrame, options: Options) -> NDArray[np.int64] | None:
     return np.asarray(frame.groupby(list(options.exact), sort=True, observed=True).ngroup(), dtype=np.int64)
 
 
+def _near(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray:
+    columns = [numeric_column(frame, c, role="calipers", where=study.place("calipers")) for c in options.calipers]
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+
+
+def _apart(frame: pd.DataFrame, options: Options) -> NDArray[np.int64]:
+    columns = [pd.factorize(frame[c])[0].astype(np.int64) for c in options.antiexact]
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0), dtype=np.int64)
+
+
 def _distance(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray | None:
-    if options.distance == "logit":
+    if options.column is None:
         return None
-    values = numeric_column(frame, options.distance, role="distance", where=study.place("distance"))
+    values = numeric_column(frame, options.column, role="distance", where=study.place("distance"))
     if np.ptp(values) == 0:
         raise NoVariationError(
-            f"the distance column '{options.distance}' is the same for everybody", expected="a column that varies",
+            f"the distance column '{options.column}' is the same for everybody", expected="a column that varies",
             todo="name another column, or use distance = 'logit'", where=study.place("distance"),
         )  # fmt: skip
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.matching import method_words
 from evaltoolkit.designs.matching.accounts import assumptions, limits, methods, references
 from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted
@@ -55,10 +56,10 @@ def statements(fitted: Fitted, headline: Estimate, checks: tuple[Diagnostic, ...
         tile=_tile(fitted, headline),
         supports=_supports(fitted, finding, checks),
         does_not_show=_does_not_show(fitted, headline, finding),
-        design_name="Propensity-score matching",
+        design_name=method_words.design_name(fitted),
         plain=_plain(fitted, finding),
-        how_we_know=_how_we_know(fitted),
-        approach=_approach(fitted),
+        how_we_know=method_words.how_we_know(fitted),
+        approach=method_words.approach(fitted),
         findings=_findings(fitted, headline),
         assumptions=assumptions(checks),
         methods=methods(fitted),
@@ -158,40 +159,12 @@ def _unmeasured(fitted: Fitted) -> str:
 
 
 def _plain(fitted: Fitted, finding: Finding) -> str:
-    unit = fitted.unit
     end = {
         "clear": f"The served group ended up {finding.higher} on this measure.",
         "small": f"The served group ended up a little {finding.higher} on this measure.",
         "unclear": "The two groups ended up too close to tell apart.",
     }[finding.strength]
-    return (
-        f"We looked for {unit} who were not served but were like those who were. We paired them up and compared how "
-        f"each group did. {end}"
-    )
-
-
-def _how_we_know(fitted: Fitted) -> str:
-    who = "served" if fitted.options.estimand == "ATT" else "not served"
-    return (
-        f"People were not assigned by lot. To compare like with like, each of the {who} {fitted.unit} was paired with "
-        "the most similar from the other group, by what was known before the program began."
-    )
-
-
-def _approach(fitted: Fitted) -> tuple[str, ...]:
-    options = fitted.options
-    score = "estimated chance of being served" if fitted.people.distance is None else f"value of {options.distance}"
-    again = "may be used more than once" if options.replace else "is used once at most"
-    count = "one match" if options.ratio == 1 else f"up to {options.ratio} matches"
-    exact = f" Pairs agree exactly on {', '.join(options.exact)}." if options.exact else ""
-    order = "" if options.replace else f" Order of choosing: {options.choosing}."
-    changes = "The change of the outcome since before the program was compared, not its level."
-    return (
-        *((changes,) if options.outcome_before else ()),
-        f"Each person was given {count} with the nearest {score}. A match {again}.{order}{exact}",
-        "Where two are equally near, the one with the lower score is taken"
-        + (", or all of them with equal shares." if options.averages_ties else "; ties keep the order of the data."),
-    )
+    return method_words.plain(fitted, end)
 
 
 def _findings(fitted: Fitted, e: Estimate) -> tuple[str, ...]:
