@@ -128,7 +128,6 @@ def match(
         "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
         "ties": ties, "outcome_before": list(outcome_before), "incomplete": incomplete, "imputations": imputations,
         "estimand": estimand, "effect": effect,
-        "ties": ties, "incomplete": incomplete, "imputations": imputations, "estimand": estimand, "effect": effect,
         "calipers": dict(calipers or {}),
         "antiexact": list(antiexact), "match_on": list(match_on), "reuse": reuse, "common_support": common_support,
         "subclasses": subclasses, "bins": bins, "balance_tolerance": balance_tolerance, "kernel": kernel,

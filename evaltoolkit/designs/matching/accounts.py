@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaltoolkit.designs.matching.change import parallel_trends
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.method_words import described, sources
-from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term
+from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
 
 
 def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:

@@ -15,6 +15,7 @@ from evaltoolkit.results import Diagnostic, number, plural
 from evaltoolkit.results.types import VerdictWord
 
 FEW_PAIRS = 30
+_NO_CALIPER = ("subclass", "exact", "coarsened-exact", "cardinality", "kernel")
 _STABLE = 0.5
 
 
@@ -125,11 +126,13 @@ def _variances(fitted: Fitted) -> Diagnostic:
 
 
 def _overlap(fitted: Fitted) -> Diagnostic:
-    focal, line = fitted.matched.focal, fitted.matched.line
+    focal, line, t = fitted.matched.focal, fitted.matched.line, fitted.people.treated
     if line is None:
         line = fitted.score.probability
-    theirs = line[~focal]
-    outside = int(((line[focal] < theirs.min()) | (line[focal] > theirs.max())).sum())
+    outside = 0
+    for group, others in ((t, line[~t]), (~t, line[t])):
+        mine = line[focal & group]
+        outside += int(((mine < others.min()) | (mine > others.max())).sum())
     share = outside / int(focal.sum())
     hidden = fitted.study.counts_people and fitted.cells.hides(outside)
     shown = "A small share" if hidden else f"{number(100 * share, 1)}%"
@@ -163,6 +166,9 @@ def _unmatched(fitted: Fitted) -> Diagnostic:
 def _caliper(fitted: Fitted) -> Diagnostic:
     options, width = fitted.options, fitted.matched.width
     question = "Were poor matches kept out?"
+    if options.method in _NO_CALIPER:
+        text = "People are compared in strata, in balance or with weights, which knows no caliper."
+        return Diagnostic(name="caliper", question=question, verdict="not-applicable", text=text)
     if width is None or options.caliper is None:
         everyone = fitted.matched.complete
         paired = (

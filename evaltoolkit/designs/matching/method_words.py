@@ -218,9 +218,9 @@ def _on(fitted: Fitted) -> str:
 
 def _caliper(fitted: Fitted) -> str:
     width = fitted.matched.width
-    if width is None:
-        return "without a caliper"
     options = fitted.options
+    if width is None or options.caliper is None:
+        return "without a caliper"
     of = "logit of the score" if options.caliper_scale == "sd-logit" else "score"
     scale = "raw units" if options.caliper_scale == "raw" else f"{options.caliper:g} standard deviations of the {of}"
     return f"within a caliper of {number(width, 4)} ({scale} over both groups)"

@@ -162,25 +162,32 @@ def _score_basis(fitted: Fitted, name: str) -> int | None:
 
 
 def flow_after(fitted: Fitted, last: FlowStep) -> tuple[FlowStep, ...]:
-    """Return the two steps from the complete rows to the matched sample: one group at a time leaves."""
-    t, used = fitted.people.treated, fitted.used
+    """Return the steps from the complete rows to the matched sample: one group at a time leaves."""
+    t, matched = fitted.people.treated, fitted.matched
+    outside = np.zeros(t.size, dtype=np.bool_) if matched.discarded is None else matched.discarded
+    unmatched = ~fitted.used & ~outside
+    focal_first = [t, ~t] if fitted.options.estimand == "ATC" else [~t, t]
+    leaving = [(outside & group, _SUPPORT) for group in (t, ~t)]
+    leaving += [
+        (unmatched & group, _MATCHED if matched.focal[group].any() else _CHOSEN) for group in focal_first
+    ]  # fmt: skip
     steps = []
-    treated, comparison = int(t.sum()), int((~t).sum())
-    for focal_step in (False, True):
-        group = fitted.matched.focal if focal_step else ~fitted.matched.focal
-        out = int((group & ~used).sum())
-        lost_treated = int((group & t & ~used).sum())
-        treated, comparison = treated - lost_treated, comparison - (out - lost_treated)
-        if out == 0:
-            continue
-        steps.append(
-            FlowStep(
-                label="Matched sample" if focal_step else "Chosen as a match, or to be matched", n=treated + comparison,
-                unit=last.unit, excluded=out, reason="found no match" if focal_step else "not needed as a match",
-                treated=treated, comparison=comparison, people=last.people,
-            )
-        )  # fmt: skip
+    left = np.ones(t.size, dtype=np.bool_)
+    for out, (label, reason) in leaving:
+        left &= ~out
+        if out.any():
+            steps.append(
+                FlowStep(
+                    label=label, n=int(left.sum()), unit=last.unit, excluded=int(out.sum()), reason=reason,
+                    treated=int((left & t).sum()), comparison=int((left & ~t).sum()), people=last.people,
+                )
+            )  # fmt: skip
     return tuple(steps)
+
+
+_SUPPORT = ("Within the range of the other group's score", "outside the range of the other group's score")
+_CHOSEN = ("Chosen as a match, or to be matched", "not needed as a match")
+_MATCHED = ("Matched sample", "found no match")
 
 
 def _spread(values: np.ndarray) -> float | None:
