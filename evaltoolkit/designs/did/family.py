@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """m estimates that belong together.
 
@@ -38,23 +39,23 @@ class Family:
     df: FloatArray
     known: tuple[Measured, ...] | None = None
 
-    @property
+    @functools.cached_property
     def covariance(self) -> FloatArray:
         """Covariance matrix, shape (m, m)."""
         found: FloatArray = self.spread.T @ self.spread
         return found
 
-    @property
+    @functools.cached_property
     def std_error(self) -> FloatArray:
         """Standard errors, shape (m,)."""
-        found: FloatArray = np.sqrt((self.spread**2).sum(axis=0))
+        found: FloatArray = np.sqrt(np.einsum("ij,ij->j", self.spread, self.spread))
         return found
 
     def one(self, i: int, level: float) -> Measured:
         """Return one estimate with its interval."""
         if self.known is not None:
             return self.known[i]
-        return measured(float(self.values[i]), float(np.linalg.norm(self.spread[:, i])), float(self.df[i]), level)
+        return measured(float(self.values[i]), float(self.std_error[i]), float(self.df[i]), level)
 
     def rescaled(self, std_error: FloatArray, df: FloatArray) -> Family:
         """Return the family with other standard errors and degrees of freedom, and the correlations it has."""
