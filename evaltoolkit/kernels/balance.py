@@ -85,18 +85,20 @@ def weighted_variance(x: FloatArray, weights: FloatArray | None = None) -> float
     >>> round(weighted_variance(np.array([1.0, 2, 3])), 9), weighted_variance(np.array([0.0, 1]))
     (1.0, 0.25)
     """
-    return _moments(x, np.ones(x.size) if weights is None else weights, binary=is_binary(x))[1]
+    given = np.ones((1, x.size)) if weights is None else weights[None, :]
+    return float(_moments(x, np.ones(x.size, dtype=np.bool_), given, binary=is_binary(x))[0, 0, 1])
 
 
-def _moments(x: FloatArray, weights: FloatArray, *, binary: bool) -> tuple[float, float]:
-    total = float(weights.sum())
-    mean = float(weights @ x) / total
-    if binary:
-        return mean, mean * (1 - mean)
-    left = 1 - float(weights @ weights) / total**2
-    away = x - mean
-    away *= away
-    return mean, float(weights @ away) / total / left if left > 0 else float("nan")
+def _moments(x: FloatArray, first: Mask, weights: FloatArray, *, binary: bool) -> FloatArray:
+    """Return weighted means and variances of a column: by weighting, by group, shape (m, 2, 2)."""
+    from evaltoolkit.kernels.compiled.columns import moments
+
+    found = moments(x, first, weights)
+    total, squared, mean, spread = (found[..., k] for k in range(4))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = 1 - squared / total**2
+        variance = mean * (1 - mean) if binary else np.where(left > 0, spread / left, np.nan)
+    return np.stack([mean, variance], axis=-1)
 
 
 def balance(
@@ -167,16 +169,14 @@ def balances(
     """
     n, k = X.shape
     weights = np.vstack([np.ones(n) if w is None else w for w in weightings])
-    steps = np.vstack([signed_steps(first, w) for w in weights])
+    steps = np.column_stack([signed_steps(first, w) for w in weights])
     moments = np.empty((k, len(weights), 2, 2))
     gaps, shared = np.empty((k, len(weights), 2)), np.empty((k, len(weights)))
     binary = np.empty(k, dtype=np.bool_)
     for j in range(k):
         column = np.ascontiguousarray(X[:, j])
         binary[j] = is_binary(column)
-        for g, group in enumerate((first, ~first)):
-            part = column[group]
-            moments[j, :, g] = [_moments(part, w[group], binary=bool(binary[j])) for w in weights]
+        moments[j] = _moments(column, first, weights, binary=bool(binary[j]))
         if binary[j]:
             apart = np.abs(moments[j, :, 0, 0] - moments[j, :, 1, 0])
             gaps[j], shared[j] = apart[:, None], 1 - apart
@@ -207,8 +207,10 @@ def denominators(X: FloatArray, first: Mask, spread: Spread) -> FloatArray:
     >>> [round(float(denominators(X, first, s)[0]), 3) for s in ("first", "second", "pooled")]
     [1.414, 2.828, 2.236]
     """
-    groups = {"first": (first,), "second": (~first,), "pooled": (first, ~first)}[spread]
-    return np.asarray(np.sqrt(np.mean([standard_deviations(X[group]) ** 2 for group in groups], axis=0)))
+    ones = np.ones((1, first.size))
+    columns = (np.ascontiguousarray(column) for column in X.T)
+    variances = np.array([_moments(x, first, ones, binary=is_binary(x))[0, :, 1] for x in columns])
+    return np.asarray(np.sqrt(variances.mean(axis=1) if spread == "pooled" else variances[:, int(spread == "second")]))
 
 
 def standard_deviations(X: FloatArray, weights: FloatArray | None = None) -> FloatArray:
@@ -217,7 +219,7 @@ def standard_deviations(X: FloatArray, weights: FloatArray | None = None) -> Flo
     >>> standard_deviations(np.array([[1.0, 0], [2.0, 1], [3.0, 1], [2.0, 0]])).round(4).tolist()
     [0.8165, 0.5]
     """
-    return np.sqrt([weighted_variance(column, weights) for column in X.T])
+    return np.sqrt([weighted_variance(np.ascontiguousarray(column), weights) for column in X.T])
 
 
 def effective_size(weights: FloatArray) -> float:

@@ -15,6 +15,9 @@ IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
+_ROWS = 8192
+
+
 @dataclass(frozen=True, slots=True)
 class ProductBalance:
     """Balance of q products of two covariates, for m weightings.
@@ -74,24 +77,21 @@ def product_balance(
     binary = np.array([is_binary(column) for column in X.T])
     one, two = _pairs(binary, np.asarray(owner))
     largest = np.abs(X).max(axis=0)
+    given = [w for w in weightings if w is not None]
     scaled = X / np.where(largest > 0, largest, 1)
-    squares = scaled**2
-    groups = (first, ~first)
-    variances = []
-    for group in groups:
-        n = int(group.sum())
-        mean = _second(scaled[group], np.ones(n))[one, two]
-        square = _second(squares[group], np.ones(n))[one, two]
-        both = binary[one] & binary[two]
-        variances.append(np.where(both, mean * (1 - mean), (square - mean**2) * (n / max(n - 1, 1))))
+    means, squares = _seconds(scaled, first, [np.ones(first.size), *given], (one, two))
+    plain = means[0]
+    sizes = np.array([first.sum(), (~first).sum()])[:, None]
+    variances = np.where(
+        binary[one] & binary[two], plain * (1 - plain), (squares - plain**2) * sizes / np.maximum(sizes - 1, 1)
+    )
     used = {"first": variances[:1], "second": variances[1:], "pooled": variances}[spread]
-    over = np.sqrt(np.clip(np.mean(used, axis=0), 0, None))
-    smd = np.empty((len(weightings), one.size))
-    for i, weights in enumerate(weightings):
-        w = np.ones(first.size) if weights is None else weights
-        m1, m2 = (_second(scaled[group], w[group])[one, two] for group in groups)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            smd[i] = np.where(np.isclose(m1, m2, rtol=1e-12, atol=0), 0.0, (m1 - m2) / over)
+    over = np.sqrt(np.clip(used.mean(axis=0), 0, None))
+    later = iter(range(1, len(given) + 1))
+    chosen = means[[0 if w is None else next(later) for w in weightings]]
+    m1, m2 = chosen[:, 0], chosen[:, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        smd = np.where(np.isclose(m1, m2, rtol=1e-12, atol=0), 0.0, (m1 - m2) / over)
     return ProductBalance(one, two, smd)
 
 
@@ -101,5 +101,20 @@ def _pairs(binary: Mask, owner: IntArray) -> tuple[IntArray, IntArray]:
     return one[kept], two[kept]
 
 
-def _second(X: FloatArray, weights: FloatArray) -> FloatArray:
-    return np.asarray((X * weights[:, None]).T @ X / weights.sum())
+def _seconds(
+    X: FloatArray, first: Mask, weights: list[FloatArray], pair: tuple[IntArray, IntArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Return weighted means of products (m, 2, q) and plain means of their squares (2, q), in blocks of rows."""
+    k, groups = X.shape[1], (first, ~first)
+    steps = [np.where(group, w, 0.0) / w[group].sum() for w in weights for group in groups]
+    plain = [group / group.sum() for group in groups]
+    means, squares = np.zeros((len(steps), k, k)), np.zeros((2, k, k))
+    for start in range(0, first.size, _ROWS):
+        block = slice(start, start + _ROWS)
+        x = X[block]
+        for i, step in enumerate(steps):
+            means[i] += (x * step[block, None]).T @ x
+        square = x * x
+        for i, step in enumerate(plain):
+            squares[i] += (square * step[block, None]).T @ square
+    return means[:, *pair].reshape(len(weights), 2, -1), squares[:, *pair]

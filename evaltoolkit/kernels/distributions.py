@@ -28,7 +28,7 @@ def ecdf_distances(x: FloatArray, steps: FloatArray) -> FloatArray:
         Column, shape (n,).
     steps
         For each weighting, weights of the first group that sum to 1 and weights of the second group, with a minus,
-        that sum to -1; shape (m, n).
+        that sum to -1; shape (n, m).
 
     Returns
     -------
@@ -42,17 +42,13 @@ def ecdf_distances(x: FloatArray, steps: FloatArray) -> FloatArray:
 
     Examples
     --------
-    >>> ecdf_distances(np.array([1.0, 2.0, 2.0, 3.0]), np.array([[0.5, 0.5, -0.5, -0.5]])).round(4).tolist()
+    >>> ecdf_distances(np.array([1.0, 2.0, 2.0, 3.0]), np.array([[0.5], [0.5], [-0.5], [-0.5]])).round(4).tolist()
     [[0.3333, 0.5]]
     """
-    order = np.argsort(x)
-    in_order = x[order]
-    last = np.append(in_order[1:] != in_order[:-1], True)
-    found = np.empty((steps.shape[0], 2))
-    for i, step in enumerate(steps):
-        gaps = np.abs(np.cumsum(step[order]))[last]
-        found[i] = gaps.mean() if gaps.size > 2 else gaps.max(), gaps.max()
-    return found
+    from evaltoolkit.kernels.compiled.columns import gaps
+
+    sums, largest, points = gaps(x, steps)
+    return np.column_stack([sums / points if points > 2 else largest, largest])
 
 
 def signed_steps(first: Mask, weights: FloatArray) -> FloatArray:
@@ -135,25 +131,29 @@ def gaussian_density(x: FloatArray, weights: FloatArray, width: float) -> Densit
     >>> round(float(d.height.max()), 3)
     0.399
     """
-    n = _POINTS
-    start, end = float(x.min()) - 3 * width, float(x.max()) + 3 * width
-    low, high = start - 4 * width, end + 4 * width
-    mass = _binned(x, weights / weights.sum(), low, high)
+    low, high = _ends(x, width)
+    held = np.ones(x.size, dtype=np.bool_)
+    from evaltoolkit.kernels.compiled.columns import shared_bins
+
+    ends = np.array([low, low]), np.array([high, high])
+    mass = shared_bins(x, held, weights[None, :] / weights.sum(), *ends, _POINTS)[0, 0]
+    return _smoothed(mass, (low, high), width)
+
+
+def _ends(x: FloatArray, width: float) -> tuple[float, float]:
+    """Return the ends of the grid on which values are binned: seven bandwidths beyond the values."""
+    return float(x.min()) - 7 * width, float(x.max()) + 7 * width
+
+
+def _smoothed(mass: FloatArray, ends: tuple[float, float], width: float) -> Density:
+    """Return the density of binned weights on the inner part of the grid, within three bandwidths of the values."""
+    (low, high), n = ends, _POINTS
     apart = np.linspace(0.0, 2 * (high - low), 2 * n)
     apart[n + 1 :] = -apart[n - 1 : 0 : -1]
     kernel = np.exp(-0.5 * (apart / width) ** 2) / (width * np.sqrt(2 * np.pi))
     smooth = np.asarray(fft.irfft(fft.rfft(mass) * np.conj(fft.rfft(kernel)), 2 * n))[:n]
-    at = np.linspace(start, end, n)
+    at = np.linspace(low + 4 * width, high - 4 * width, n)
     return Density(at, np.interp(at, np.linspace(low, high, n), np.maximum(smooth, 0.0)))
-
-
-def _binned(x: FloatArray, weights: FloatArray, low: float, high: float) -> FloatArray:
-    """Return weights shared between the two nearest of 512 grid points, padded with as many zeros."""
-    place = (x - low) * ((_POINTS - 1) / (high - low))
-    left = np.floor(place).astype(np.int64)
-    share = place - left
-    mass = np.bincount(left, weights * (1 - share), 2 * _POINTS)
-    return np.asarray(mass + np.bincount(left + 1, weights * share, 2 * _POINTS))
 
 
 def overlap_coefficients(x: FloatArray, first: Mask, weightings: FloatArray) -> FloatArray:
@@ -187,28 +187,30 @@ def overlap_coefficients(x: FloatArray, first: Mask, weightings: FloatArray) -> 
     >>> overlap_coefficients(x, first, np.ones((1, 6))).tolist()
     [0.75]
     """
-    one, two = x[first], x[~first]
+    from evaltoolkit.kernels.compiled.columns import shared_bins
+
     if bool(((x == 0) | (x == 1)).all()):
-        return np.array([1 - abs(_mean(one, w[first]) - _mean(two, w[~first])) for w in weightings])
+        steps = np.array([signed_steps(first, w) for w in weightings])
+        return np.asarray(1 - np.abs(steps @ x))
+    one, two = x[first], x[~first]
     if one.min() > two.max() or two.min() > one.max():
         return np.zeros(len(weightings))
     spread = float(x.std(ddof=1))
     if not spread > 0:
         return np.full(len(weightings), np.nan)
-    one, two = (one - x.mean()) / spread, (two - x.mean()) / spread
-    width = bandwidth(one if one.size < two.size or (one.size == two.size and first[0]) else two)
+    smaller = one if one.size < two.size or (one.size == two.size and first[0]) else two
+    width = bandwidth(smaller) / spread
     if not width > 0:
         return np.full(len(weightings), np.nan)
-    ends = min(one.min(), two.min()) - 4 * width, max(one.max(), two.max()) + 4 * width
-    edges = np.linspace(*ends, _SLICES + 1)
+    inside = [_ends((part - x.mean()) / spread, width) for part in (one, two)]
+    lows, highs = (np.array(ends) for ends in zip(*inside, strict=True))
+    mass = shared_bins((x - x.mean()) / spread, first, weightings, lows, highs, _POINTS)
+    # Four bandwidths beyond the values of both groups; each group's grid reaches three beyond its seven.
+    edges = np.linspace(lows.min() + 3 * width, highs.max() - 3 * width, _SLICES + 1)
     middles = (edges[1:] + edges[:-1]) / 2
     shared = np.empty(len(weightings))
-    for i, w in enumerate(weightings):
-        densities = (gaussian_density(part, w[group], width) for part, group in ((one, first), (two, ~first)))
+    for i, groups in enumerate(mass):
+        densities = [_smoothed(m / m.sum(), ends, width) for m, ends in zip(groups, inside, strict=True)]
         heights = [np.interp(middles, d.at, d.height, left=0.0, right=0.0) for d in densities]
         shared[i] = np.minimum(*heights).sum() * (edges[1] - edges[0])
     return np.clip(shared, 0.0, 1.0)
-
-
-def _mean(x: FloatArray, weights: FloatArray) -> float:
-    return float(weights @ x / weights.sum())

@@ -10,6 +10,7 @@ from scipy import stats
 
 from evaltoolkit.kernels.balance import balance, balances, denominators, effective_size, weighted_variance
 from evaltoolkit.kernels.balance_products import product_balance
+from evaltoolkit.kernels.compiled.columns import sorted_rows
 from evaltoolkit.kernels.distributions import ecdf_distances, gaussian_density, overlap_coefficients, signed_steps
 from evaltoolkit.kernels.effect_sizes import baseline_sizes, cox_index, hedges_g
 from evaltoolkit.kernels.least_squares import least_squares
@@ -25,7 +26,7 @@ samples = st.lists(st.integers(0, 6).map(float), min_size=2, max_size=30)
 def test_largest_gap_is_the_kolmogorov_smirnov_distance(x, y) -> None:
     one, two = np.array(x), np.array(y)
     first = np.arange(one.size + two.size) < one.size
-    steps = signed_steps(first, np.ones(first.size))[None, :]
+    steps = signed_steps(first, np.ones(first.size))[:, None]
     found = ecdf_distances(np.concatenate([one, two]), steps)[0, 1]
     assert found == pytest.approx(stats.ks_2samp(one, two, method="asymp").statistic, abs=1e-12)
 
@@ -69,6 +70,21 @@ def test_effect_sizes_by_hand() -> None:
     assert np.isnan(cox_index(0.0, 0.3, 100))
     assert cox_index(0.3, 0.3, 100) == 0
     assert effective_size(np.ones(7)) == pytest.approx(7)
+
+
+@given(
+    st.one_of(
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60),
+        st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=60),
+        # Equal in their leading 33 bits: the insertion gives up, and all digits are used.
+        st.lists(st.integers(0, 400).map(lambda k: 1.0 + k * 2.0**-50), min_size=30, max_size=120),
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_rows_are_sorted_as_numpy_sorts_them(values) -> None:
+    x = np.array(values)
+    _, rows = sorted_rows(x)
+    np.testing.assert_array_equal(rows, np.argsort(x, kind="stable"))
 
 
 def test_several_weightings_are_each_as_alone() -> None:
