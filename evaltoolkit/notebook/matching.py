@@ -46,6 +46,11 @@ def match(
     imputations: int | None = None,
     estimand: str = "ATT",
     effect: str = "regression",
+    weighting: str | None = None,
+    stabilize: bool = False,
+    truncate: float | None = None,
+    folds: int = 1,
+    repeats: int = 1,
     inference: str = "auto",
     level: float = 0.95,
     seed: int = 20260101,
@@ -90,9 +95,17 @@ def match(
         For one method or another: ranges of the score; a rule, a number or cutpoints, for all numbers or by covariate;
         largest standardized mean difference; shape and reach of the kernel.
     estimand
-        Whose effect is estimated.
+        Whose effect is estimated: ``ATT`` of those served, ``ATC`` of those not served, ``ATE`` of everybody; by
+        weighting also ``ATO`` and ``ATM``, of people who could have been in either group.
     effect
-        ``regression`` (g-computation on the matched sample) or ``difference`` in means.
+        ``regression`` (g-computation on the matched sample), ``difference`` in means, or by weighting ``aipw`` (doubly
+        robust).
+    weighting, stabilize, truncate
+        With ``method="weighting"``: where weights come from (``inverse-probability``, ``overlap``, ``matching``,
+        ``entropy``, ``cbps``, ``energy``), whether they are multiplied by their group's share, and the quantile above
+        which they are set to it.
+    folds, repeats
+        With ``effect="aipw"``: folds of cross-fitting (1 for none), and how often they are drawn.
     inference, level, seed
         Method (``auto`` says what it chose), confidence level, seed of random draws.
     title, program, rows, identifiers
@@ -127,11 +140,12 @@ def match(
         "treated": treated, "covariates": list(covariates), "method": method, "distance": distance, "ratio": ratio,
         "replace": replace, "caliper": caliper, "caliper_scale": caliper_scale, "exact": list(exact), "order": order,
         "ties": ties, "outcome_before": list(outcome_before), "incomplete": incomplete, "imputations": imputations,
-        "estimand": estimand, "effect": effect,
         "calipers": dict(calipers or {}),
         "antiexact": list(antiexact), "match_on": list(match_on), "reuse": reuse, "common_support": common_support,
         "subclasses": subclasses, "bins": bins, "balance_tolerance": balance_tolerance, "kernel": kernel,
         "bandwidth": bandwidth,
+        "estimand": estimand, "effect": effect, "weighting": weighting, "stabilize": stabilize, "truncate": truncate,
+        "folds": folds, "repeats": repeats,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.matching import weighting_words
 from evaltoolkit.designs.matching.change import parallel_trends
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.method_words import described, sources
+from evaltoolkit.designs.matching.score import MODEL_WORDS
+from evaltoolkit.designs.matching.weighting_rules import FROM_SCORE
 from evaltoolkit.results import Assumption, Diagnostic, Equation, Method, Reference, Term, number
 
 
@@ -21,11 +24,12 @@ def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
         Assumption(
             name="Overlap",
             text="For everybody who is compared there could be somebody alike in the other group.",
-            checked=f"Outside the other group's range: {verdicts['overlap']}. Left unmatched: {verdicts['unmatched']}.",
+            checked=f"Outside the other group's range: {verdicts['overlap']}."
+            + (f" Left unmatched: {verdicts['unmatched']}." if "unmatched" in verdicts else ""),
         ),
         Assumption(
             name="Balance",
-            text="The matched groups are alike on what was measured.",
+            text="The groups that are compared are alike on what was measured.",
             checked=f"Mean differences: {verdicts['balance']}. Variance ratios: {verdicts['variance-ratios']}.",
         ),
         Assumption(
@@ -38,22 +42,33 @@ def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
 
 def methods(fitted: Fitted) -> tuple[Method, ...]:
     """Return the methods with their equations."""
+    if fitted.weighted:
+        words = weighting_words
+        found = [*_missing(fitted), words.weights_method(fitted), words.effect_method(fitted)]
+        found.append(words.errors_method(fitted))
+        scored = bool(fitted.score.names) and fitted.options.weights_from in FROM_SCORE
+        return (_score(fitted), *found) if scored else tuple(found)
     found = [*_missing(fitted), described(fitted), _effect(fitted), _errors(fitted)]
     return (_score(fitted), *found) if fitted.score.names else tuple(found)
 
 
 def _score(fitted: Fitted) -> Method:
+    score = fitted.score
+    assert score.model is not None
+    assert score.gradient is not None
+    left = {"probit": "normal quantile of", "cloglog": "complementary log-log of"}.get(score.model, "logit")
+    firth = {"penalized": " Firth's penalty keeps estimates finite where covariates tell the groups apart."}
     return Method(
         title="Propensity score",
-        text="The chance of being served given the covariates, by logistic regression fitted by iterated least squares "
-        f"until coefficients change by less than 1e-12 ({fitted.score.iterations} iterations). Categories enter as "
-        "indicators.",
+        text=f"The chance of being served given the covariates, by {MODEL_WORDS[score.model]}, fitted by Newton's "
+        f"method until the mean of the estimating equations was below 1e-10 ({score.iterations} passes over the data; "
+        f"{score.gradient:.0e} at the end). Categories enter as indicators.{firth.get(score.model, '')}",
         equation=Equation(
             terms=(
-                Term(text="logit", upright=True), Term(text=" P(T = 1 | x) = "), Term(text="α"), Term(text=" + "),
+                Term(text=left, upright=True), Term(text=" P(T = 1 | x) = "), Term(text="α"), Term(text=" + "),
                 Term(text="x", sup="′"), Term(text="β"),
             ),
-            alt="The log odds of being served equal alpha plus x prime beta.",
+            alt=f"The {left} of the chance of being served equals alpha plus x prime beta.",
         ),
     )  # fmt: skip
 
@@ -183,6 +198,8 @@ def _given(fitted: Fitted) -> str:
 
 def limits(fitted: Fitted) -> tuple[str, ...]:
     """Return the limits that every reader should know."""
+    if fitted.weighted:
+        return weighting_words.limits(fitted)
     lines = [
         "Only measured differences are made alike; reasons for being served that were not recorded may still differ.",
     ]
@@ -265,6 +282,8 @@ _IMPUTED = (
 
 def references(fitted: Fitted) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
+    if fitted.weighted:
+        return weighting_words.references(fitted)
     found = [*_REFERENCES, *sources(fitted)]
     if fitted.main.inference.startswith("two-way"):
         found.append(_TWO_WAY)

@@ -11,6 +11,7 @@ from evaltoolkit.designs.matching import people as _people
 from evaltoolkit.designs.matching.diagnostics import checks
 from evaltoolkit.designs.matching.distributions import distribution_figures
 from evaltoolkit.designs.matching.equivalence import equivalence_table
+from evaltoolkit.designs.matching.estimand_words import estimand
 from evaltoolkit.designs.matching.figures import figures
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.imputed import fit_each
@@ -27,7 +28,7 @@ from evaltoolkit.designs.matching.tables import (
     score_table,
     sizes_table,
 )
-from evaltoolkit.designs.matching.wording import estimand, statements
+from evaltoolkit.designs.matching.wording import statements
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import Draft, Result
 from evaltoolkit.study import Study

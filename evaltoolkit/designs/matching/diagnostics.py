@@ -6,25 +6,29 @@ import numpy as np
 
 from evaltoolkit.designs.matching.change import change_checks
 from evaltoolkit.designs.matching.equivalence import equivalence
-from evaltoolkit.designs.matching.estimating import jittered
 from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.left_out import describes
 from evaltoolkit.designs.matching.missing import missing_checks
+from evaltoolkit.designs.matching.stability import stability
+from evaltoolkit.designs.matching.weighting_checks import weighting_checks
 from evaltoolkit.results import Diagnostic, number, plural
 from evaltoolkit.results.types import VerdictWord
 
 FEW_PAIRS = 30
 _NO_CALIPER = ("subclass", "exact", "coarsened-exact", "cardinality", "kernel")
-_STABLE = 0.5
 
 
 def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     """Return every check of a matched comparison."""
     found = [
         _balance(fitted), _predicted(fitted), _products(fitted), equivalence(fitted), _variances(fitted),
-        _overlap(fitted), _unmatched(fitted), _caliper(fitted), _stability(fitted), _pairs(fitted),
+        _overlap(fitted),
     ]  # fmt: skip
+    if fitted.weighted:
+        found += weighting_checks(fitted)
+    else:
+        found += [_unmatched(fitted), _caliper(fitted), stability(fitted), _pairs(fitted)]
     found += [*missing_checks(fitted), *change_checks(fitted)]
     if fitted.main.aliased:
         found.append(_aliased(fitted))
@@ -51,7 +55,7 @@ def _balance(fitted: Fitted) -> Diagnostic:
     if not hidden:
         largest = (
             f"The largest standardized difference that remains is {number(worst, 2)} "
-            f"({fitted.people.covariates.shown_names[j]}); before matching it was "
+            f"({fitted.people.covariates.shown_names[j]}); before {fitted.doing} it was "
             f"{number(float(np.abs(fitted.before.smd[1:]).max()), 2)} at most"
         )
     text = (
@@ -59,7 +63,7 @@ def _balance(fitted: Fitted) -> Diagnostic:
         f"by {fitted.spread_words}."
     )
     return Diagnostic(
-        name="balance", question="Are the matched groups alike on what was measured?",
+        name="balance", question=f"Are the {fitted.done} groups alike on what was measured?",
         statistic="largest |standardized mean difference|", value=None if hidden else worst, threshold=GOOD_SMD,
         verdict=_verdict(worst, GOOD_SMD, POOR_SMD), text=text, reference="Austin 2009, doi:10.1002/sim.3697",
     )  # fmt: skip
@@ -77,8 +81,8 @@ def _products(fitted: Fitted) -> Diagnostic:
     over = int((sizes[1][known] > GOOD_SMD).sum())
     text = (
         f"Of {plural(int(known.sum()), 'square or product', 'squares and products')} of covariates, {over} differ by "
-        f"more than {GOOD_SMD} standard deviations after matching; the largest difference is {number(worst, 2)}. "
-        f"Before matching, {int((sizes[0][known] > GOOD_SMD).sum())} did."
+        f"more than {GOOD_SMD} standard deviations after {fitted.doing}; the largest difference is {number(worst, 2)}. "
+        f"Before {fitted.doing}, {int((sizes[0][known] > GOOD_SMD).sum())} did."
     )
     return Diagnostic(
         name="balance-products", question=question, statistic="largest |standardized mean difference|", value=worst,
@@ -89,14 +93,14 @@ def _products(fitted: Fitted) -> Diagnostic:
 
 def _predicted(fitted: Fitted) -> Diagnostic:
     before, after = (abs(float(found.smd[0])) for found in fitted.baseline.predicted)
-    question = "Are the matched groups alike on what foretells the outcome?"
+    question = f"Are the {fitted.done} groups alike on what foretells the outcome?"
     if not np.isfinite(after):
         text = "The covariates do not foretell the outcome of those not served, so there is nothing to compare."
         return Diagnostic(name="balance-predicted", question=question, verdict="not-applicable", text=text)
     text = (
         "The outcome that a linear model of those not served expects from the covariates differs by "
-        f"{number(after, 2)} standard deviations after matching ({number(before, 2)} before). This weighs covariates "
-        "by how much they matter for the outcome."
+        f"{number(after, 2)} standard deviations after {fitted.doing} ({number(before, 2)} before). This weighs "
+        "covariates by how much they matter for the outcome."
     )
     return Diagnostic(
         name="balance-predicted", question=question, statistic="|standardized mean difference|", value=after,
@@ -108,7 +112,7 @@ def _predicted(fitted: Fitted) -> Diagnostic:
 def _variances(fitted: Fitted) -> Diagnostic:
     ratios = fitted.after.variance_ratio[1:]
     known = np.flatnonzero(np.isfinite(ratios) & (ratios > 0))
-    question = "Do the matched groups vary alike?"
+    question = f"Do the {fitted.done} groups vary alike?"
     reference = "Rubin 2001, doi:10.1023/A:1020363010465"
     if known.size == 0:
         text = "All covariates are yes/no, whose variance follows from their mean."
@@ -190,23 +194,6 @@ def _caliper(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _stability(fitted: Fitted) -> Diagnostic:
-    kind, seed = fitted.study.outcome.kind, fitted.study.inference.seed
-    draws = jittered(fitted.people, fitted.score, fitted.options, kind, seed)
-    spread = float(np.ptp(draws)) if draws.size > 1 else 0.0
-    relative = spread / fitted.main.std_error if fitted.main.std_error > 0 else 0.0
-    text = (
-        f"When noise of 0.0001 was added to the score {draws.size} times, the effect ranged over {number(spread)}, "
-        f"which is {number(relative, 2)} of its standard error. Who is paired with whom is partly arbitrary; "
-        "this shows how much that matters."
-    )
-    return Diagnostic(
-        name="score-stability", question="Does the answer hang on tiny differences in the score?",
-        statistic="range of the effect over its standard error", value=relative, threshold=_STABLE,
-        verdict="pass" if relative <= _STABLE else "caution", text=text,
-    )  # fmt: skip
-
-
 def _pairs(fitted: Fitted) -> Diagnostic:
     n = fitted.matched.n_sets
     hidden = fitted.study.counts_people and fitted.cells.hides(n)
@@ -234,7 +221,7 @@ def _separated() -> Diagnostic:
 
 def _aliased(fitted: Fitted) -> Diagnostic:
     text = (
-        "In the matched sample these terms of the outcome model follow from the others and were left out: "
+        f"In the {fitted.done} sample these terms of the outcome model follow from the others and were left out: "
         + ", ".join(fitted.main.aliased) + "."
     )  # fmt: skip
     return Diagnostic(

@@ -14,7 +14,6 @@ from evaltoolkit.results import Cell, Column, FigureData, number
 
 FloatArray = NDArray[np.float64]
 
-MOMENTS = ("Before matching", "After matching")
 _COVARIATES = 2
 
 
@@ -44,13 +43,13 @@ def _density(fitted: Fitted, shown: Shown) -> FigureData:
     said = ""
     if np.isfinite(overlap).all():
         said = (
-            f" The densities of the score share {number(100 * float(overlap[0]), 0)}% of their area before matching "
-            f"and {number(100 * float(overlap[1]), 0)}% after."
+            f" The densities of the score share {number(100 * float(overlap[0]), 0)}% of their area before "
+            f"{fitted.doing} and {number(100 * float(overlap[1]), 0)}% after."
         )
     return _figure(
-        fitted, curves, "density", "densities", "How the groups are distributed, before and after matching",
+        fitted, curves, "density", "densities", f"How the groups are distributed, before and after {fitted.doing}",
         f"Smoothed densities of {_names(shown)}",
-        f"Densities of {_names(shown)} in the treated and the comparison group, before and after matching.{said}",
+        f"Densities of {_names(shown)} in the treated and the comparison group, before and after {fitted.doing}.{said}",
     )  # fmt: skip
 
 
@@ -61,7 +60,7 @@ def _ecdf(fitted: Fitted, shown: Shown) -> FigureData:
         fitted, curves, "ecdf", "distribution_functions", "Where the distributions of the groups are apart",
         f"Share of each group at or below each value of {_names(shown)}",
         f"Distribution functions of {_names(shown)} in the treated and the comparison group. The largest distance "
-        f"for the score is {number(float(gap[0]), 2)} before matching and {number(float(gap[1]), 2)} after.",
+        f"for the score is {number(float(gap[0]), 2)} before {fitted.doing} and {number(float(gap[1]), 2)} after.",
     )  # fmt: skip
 
 
@@ -77,14 +76,14 @@ def _figure(
 ) -> FigureData:  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for name, at, heights in curves:
-        for k, moment in enumerate(MOMENTS):
+        for k, moment in enumerate(fitted.moments):
             for i in range(at.size):
                 rows.append((name, moment, float(at[i]), _cell(heights[k, 0, i]), _cell(heights[k, 1, i])))
     note = ""
     if fitted.study.counts_people:
         note = f"Made from cells that hold no one or at least {fitted.cells.threshold} people of each group."
         if any(row[3] is None for row in rows):
-            note += " Before matching is not shown, because it would show how few people were left out."
+            note += f" {fitted.moments[0]} is not shown, because it would show how few people were left out."
     return FigureData(
         key=key, kind="density" if kind == "density" else "ecdf", section="checks", headline=headline,
         subtitle=subtitle, alt=alt,

@@ -47,7 +47,7 @@ def equivalence_table(fitted: Fitted) -> TableData:
         value = float(size) if np.isfinite(size) else None
         rows.append((name, kind, value, "yes" if in_model else "no", _WORDS[found, in_model], basis))
     return TableData(
-        key="equivalence", title="Baseline equivalence in the matched sample", section="checks",
+        key="equivalence", title=f"Baseline equivalence in the {fitted.done} sample", section="checks",
         columns=(
             Column(key="covariate", label="Covariate", kind="text"),
             Column(key="measure", label="Measure", kind="text"),
@@ -95,6 +95,9 @@ def _text(fitted: Fitted, found: list[Category], open_ones: int) -> str:
         lines.append("The outcome model adjusts for all of them.")
     apart = found.count("too far apart")
     if apart:
-        lines.append(f"No adjustment makes up for a difference over {number(LIMIT, 2)}: match more closely.")
+        lines.append(
+            f"No adjustment makes up for a difference over {number(LIMIT, 2)}: "
+            + ("use other weights." if fitted.weighted else "match more closely.")
+        )
     lines.append("Computed against WWC thresholds; not a WWC review.")
     return " ".join(lines)

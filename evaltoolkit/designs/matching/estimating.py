@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from evaltoolkit.designs.matching.effects import Asked, Effect
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.matched_differences import matched_difference
-from evaltoolkit.designs.matching.matching import match
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.outcome_fit import fit_outcome
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.resampling import Rematch, bootstrapped
 from evaltoolkit.designs.matching.score import Score
 from evaltoolkit.designs.matching.standard_errors import with_errors
+from evaltoolkit.designs.matching.weighted_effects import weighted_effect
+from evaltoolkit.errors import OptionError
 
 FloatArray = NDArray[np.float64]
 
@@ -45,27 +46,16 @@ def effect_of(
     SeparationError
         The outcome model of g-computation has no estimate.
     """
+    if matched.estimated is not None:
+        return weighted_effect(people, score, matched, options, asked, rematch)
+    if asked.method == "m-estimation":
+        raise OptionError(
+            "inference 'm-estimation' is for weighting, and people are matched here", expected="auto or another method",
+            todo="choose one, or method = 'weighting'", where=asked.places[1],
+        )  # fmt: skip
     if asked.method == "abadie-imbens":
         return matched_difference(people, score, matched, options, asked)
     fit = fit_outcome(people, matched, asked.way, asked.kind, where=asked.places[0])
     if asked.method == "bootstrap":
         return bootstrapped(people, fit, matched, options, asked, rematch)
     return with_errors(fit, matched, options, asked)
-
-
-def jittered(people: People, score: Score, options: Options, kind: str, seed: int, draws: int = 10) -> FloatArray:
-    """Return the effects when a little noise is added to what is matched on, shape (draws,).
-
-    The noise has standard deviation 1e-4 on the scale of a probability (of its logit: as many times its own range).
-    """
-    rng = np.random.default_rng(seed)
-    on_score = match(people, score, options, seed).line is score.probability
-    scale = 1e-4 * (1.0 if on_score and people.distance is None else float(np.ptp(score.line(on_logit=not on_score))))
-    found = []
-    for _ in range(draws):
-        noise = scale * rng.standard_normal(people.treated.size)
-        again = match(people, score.moved(noise, on_logit=not on_score), options, seed)
-        way = "regression" if options.effect == "g-computation" else options.effect
-        means = fit_outcome(people, again, way, kind).means
-        found.append(float(means[1] - means[0]))
-    return np.array(found)

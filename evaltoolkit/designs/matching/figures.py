@@ -70,14 +70,14 @@ def love(fitted: Fitted) -> FigureData:
     before, after = np.abs(fitted.before.smd[1:]), np.abs(fitted.after.smd[1:])
     over_before, over_after = int((before > GOOD_SMD).sum()), int((after > GOOD_SMD).sum())
     headline = (
-        "All measured differences are small after matching" if over_after == 0
-        else f"{over_after} of {before.size} covariates still differ after matching"
+        f"All measured differences are small after {fitted.doing}" if over_after == 0
+        else f"{over_after} of {before.size} covariates still differ after {fitted.doing}"
     )  # fmt: skip
     return FigureData(
         key="balance_plot", kind="love", section="checks", headline=headline,
-        subtitle="Absolute standardized mean difference of each covariate, before and after matching",
-        alt=f"Before matching, {over_before} of {before.size} covariates differed by more than {GOOD_SMD} standard "
-        f"deviations; after matching, {over_after} did.",
+        subtitle=f"Absolute standardized mean difference of each covariate, before and after {fitted.doing}",
+        alt=f"Before {fitted.doing}, {over_before} of {before.size} covariates differed by more than {GOOD_SMD} "
+        f"standard deviations; after {fitted.doing}, {over_after} did.",
         columns=(
             Column(key="covariate", kind="text"), Column(key="before"), Column(key="after"),
             Column(key="basis", kind="basis", governs=("before", "after")),
@@ -85,7 +85,7 @@ def love(fitted: Fitted) -> FigureData:
         rows=_love_rows(fitted),
         marks={
             "threshold": GOOD_SMD, "limit": POOR_SMD, "x_label": "Absolute standardized mean difference",
-            "before_text": "before matching", "after_text": "after matching",
+            "before_text": f"before {fitted.doing}", "after_text": f"after {fitted.doing}",
         },
         note=f"Differences are divided by {fitted.spread_words}. Predicted outcome: what a linear model of those not "
         "served expects from the covariates.",
@@ -113,9 +113,9 @@ def overlap(fitted: Fitted) -> FigureData:
     """Return shares of each group in bins of the score, before and after matching; bins of few people are hidden."""
     edges = _edges(fitted)
     rows: list[tuple[Cell, ...]] = []
-    counts = {panel: _counts(fitted, edges, matched=panel == "After matching") for panel in PANELS}
+    counts = {panel: _counts(fitted, edges, matched=panel.startswith("After")) for panel in fitted.moments}
     bases = _bin_bases(fitted)
-    for panel in PANELS:
+    for panel in counts:
         shares = [c / max(c.sum(), 1e-300) for c in counts[panel]]
         for k in range(edges.size - 1):
             rows.append((
@@ -125,9 +125,9 @@ def overlap(fitted: Fitted) -> FigureData:
     name = "propensity score" if fitted.people.distance is None else fitted.options.distance
     return FigureData(
         key="overlap", kind="overlap", section="checks",
-        headline="How the scores of the two groups overlap, before and after matching",
+        headline=f"How the scores of the two groups overlap, before and after {fitted.doing}",
         subtitle=f"Share of each group by {name}",
-        alt=f"Histograms of the {name} in the treated and the comparison group, before and after matching. "
+        alt=f"Histograms of the {name} in the treated and the comparison group, before and after {fitted.doing}. "
         + _overlap_words(fitted),
         columns=(
             Column(key="panel", kind="text"), Column(key="low"), Column(key="high"), Column(key="program"),
@@ -137,13 +137,10 @@ def overlap(fitted: Fitted) -> FigureData:
         rows=tuple(rows),
         marks={
             "x_label": name[:1].upper() + name[1:], "program_text": "treated",
-            "comparison_text": "comparison (weighted after matching)",
+            "comparison_text": "comparison" if fitted.weighted else "comparison (weighted after matching)",
         },
         note="Bins that few people fall into are not shown." if fitted.study.counts_people else "",
     )  # fmt: skip
-
-
-PANELS = ("Before matching", "After matching")
 
 
 def _overlap_words(fitted: Fitted) -> str:
@@ -151,7 +148,7 @@ def _overlap_words(fitted: Fitted) -> str:
     if not (np.isfinite(before) and np.isfinite(after)):
         return "The scores of the groups are shown side by side."
     return (
-        f"The mean scores are {number(before, 2)} standard deviations apart before matching and "
+        f"The mean scores are {number(before, 2)} standard deviations apart before {fitted.doing} and "
         f"{number(after, 2)} after."
     )
 

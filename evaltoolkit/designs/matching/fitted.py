@@ -18,8 +18,10 @@ from evaltoolkit.designs.matching.matching import match
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.outcome_fit import Way
 from evaltoolkit.designs.matching.people import People, unit_word
-from evaltoolkit.designs.matching.score import Score, fit_logit
+from evaltoolkit.designs.matching.score import Score, estimated_score
+from evaltoolkit.designs.matching.weighted_effects import FAMILIES
 from evaltoolkit.errors import DisclosureError, EvaluationError
+from evaltoolkit.kernels.arm_models import Family
 from evaltoolkit.kernels.balance import Balance, is_binary
 from evaltoolkit.kernels.balance_products import ProductBalance
 from evaltoolkit.kernels.rubin import Pooled
@@ -122,7 +124,32 @@ class Fitted:
     def spread_words(self) -> str:
         """The standard deviation that mean differences are divided by."""
         group = {"ATT": "in the treated group", "ATC": "in the comparison group"}.get(self.options.estimand)
-        return f"the standard deviation {group or 'of both groups (root of the mean variance)'} before matching"
+        return f"the standard deviation {group or 'of both groups (root of the mean variance)'} before {self.doing}"
+
+    @property
+    def family(self) -> Family:
+        """Of outcome models that follow the kind of the outcome."""
+        return FAMILIES.get(self.study.outcome.kind, "gaussian")
+
+    @property
+    def weighted(self) -> bool:
+        """Whether people are weighted, not matched."""
+        return self.matched.estimated is not None
+
+    @property
+    def doing(self) -> str:
+        """What makes the groups alike: matching or weighting."""
+        return "weighting" if self.weighted else "matching"
+
+    @property
+    def moments(self) -> tuple[str, str]:
+        """Before and after, as names of panels."""
+        return f"Before {self.doing}", f"After {self.doing}"
+
+    @property
+    def done(self) -> str:
+        """What the groups are afterwards: matched or weighted."""
+        return "weighted" if self.weighted else "matched"
 
     @property
     def unit(self) -> str:
@@ -160,9 +187,12 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
 
 def fit_score(study: Study, options: Options, people: People) -> Score:
     """Return the score that is estimated, or the column that was given."""
+    if options.model is None:
+        assert people.distance is not None
+        return Score(people.distance)
     places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
-    given = people.distance
-    return fit_logit(people.covariates, people.treated, places) if given is None else Score(given)
+    estimand, seed = options.estimand, study.inference.seed
+    return estimated_score(people.covariates, people.treated, options.model, places, estimand=estimand, seed=seed)
 
 
 def effect_by(study: Study, options: Options, people: People, score: Score, matched: Matched, way: Way) -> Effect:

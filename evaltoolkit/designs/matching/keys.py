@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import Field
 
+from evaltoolkit.designs.matching.weighting_rules import Weighting, conflict
 from evaltoolkit.study import Section
 
 if TYPE_CHECKING:
     from evaltoolkit.designs.matching.options import Options
 
 Method = Literal[
-    "nearest", "optimal", "full", "subclass", "exact", "coarsened-exact", "cardinality", "kernel", "radius"
+    "nearest", "optimal", "full", "subclass", "exact", "coarsened-exact", "cardinality", "kernel", "radius",
+    "weighting",
 ]  # fmt: skip
+Model = Literal["logit", "probit", "cloglog", "penalized", "boosted"]
 Metric = Literal["mahalanobis", "robust-mahalanobis", "scaled-euclidean"]
 Order = Literal["largest", "smallest", "data", "random", "closest", "farthest"]
 Kernel = Literal["epanechnikov", "triangular", "biweight", "gaussian"]
@@ -21,6 +24,7 @@ BinRule = Literal["sturges", "freedman-diaconis", "scott"]
 Bins = BinRule | int | tuple[float, ...]
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
+MODELS: tuple[Model, ...] = get_args(Model)
 
 
 class SdWidth(Section):
@@ -60,6 +64,18 @@ class MatchingKeys(Section):
     kernel: Kernel = Field("epanechnikov", description="With kernel: how weights fall with distance")
     bandwidth: float = Field(0.06, gt=0, description="With kernel: how far it reaches, in units of caliper_scale")
 
+    weighting: Weighting | None = Field(
+        None, description="With method = 'weighting': where the weights come from; inverse-probability if left out"
+    )
+    stabilize: bool = Field(
+        default=False, description="With weighting: multiply weights by their group's share, so that they stay near one"
+    )
+    truncate: float | None = Field(
+        None, gt=0.5, lt=1, description="With weighting: set weights above this quantile of their group to it"
+    )
+    folds: int = Field(1, ge=1, le=50, description="With aipw: folds of cross-fitting; 1 for none")
+    repeats: int = Field(1, ge=1, le=100, description="With cross-fitting: how often folds are drawn anew and averaged")
+
     def bins_of(self, covariate: str) -> Bins:
         """Return how a covariate is put into bins."""
         return self.bins.get(covariate, "sturges") if isinstance(self.bins, dict) else self.bins
@@ -77,18 +93,20 @@ KEYS_OF: dict[str, set[str]] = {
     "cardinality": {"ratio", "balance_tolerance"},
     "kernel": _SMOOTH | {"kernel", "bandwidth"},
     "radius": _SMOOTH | {"caliper"},
+    "weighting": {"distance", "weighting", "stabilize", "truncate", "folds", "repeats"},
 }
 _ESTIMANDS: dict[str, tuple[str, ...]] = {
     "nearest": ("ATT", "ATC", "ATE"), "optimal": ("ATT", "ATC"), "full": ("ATT", "ATC", "ATE"),
     "subclass": ("ATT", "ATC", "ATE"), "exact": ("ATT", "ATC", "ATE"), "coarsened-exact": ("ATT", "ATC", "ATE"),
     "cardinality": ("ATT", "ATC"), "kernel": ("ATT", "ATC", "ATE"), "radius": ("ATT", "ATC", "ATE"),
+    "weighting": ("ATT", "ATC", "ATE", "ATO", "ATM"),
 }  # fmt: skip
-_ON_A_SCORE = ("subclass", "kernel", "radius")
+_ON_A_SCORE = ("subclass", "kernel", "radius", "weighting")
 
 
 def contradiction(options: Options) -> str | None:
     """Return what contradicts what among the options of matching, or None."""
-    return _stranger(options) or _estimand(options) or _distance(options) or _replacement(options)
+    return _stranger(options) or _estimand(options) or _distance(options) or _replacement(options) or conflict(options)
 
 
 def _stranger(options: Options) -> str | None:

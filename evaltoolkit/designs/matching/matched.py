@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.kernels.pairing import Pairs
+from evaltoolkit.kernels.score_weights import EstimatedWeights
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -48,6 +49,8 @@ class Matched:
         Who was left out before matching for want of common support, shape (n,); None where the rule was not used.
     facts
         What the method says of its own work.
+    estimated
+        The weights with what they were estimated from, where people are weighted; None where they are matched.
     """
 
     weights: FloatArray
@@ -59,6 +62,7 @@ class Matched:
     total: float | None = None
     discarded: Mask | None = None
     facts: tuple[Fact, ...] = ()
+    estimated: EstimatedWeights | None = None
 
     @property
     def used(self) -> Mask:

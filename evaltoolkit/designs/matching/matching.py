@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from evaltoolkit.designs.matching import nearest, optimal, smoothed, strata
+from evaltoolkit.designs.matching import nearest, optimal, smoothed, strata, weighting
 from evaltoolkit.designs.matching.keys import Method
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.measures import part_of, spread_out, supported
@@ -23,6 +23,7 @@ _METHODS: dict[Method, Callable[[People, Score, Options, int], Matched]] = {
     "cardinality": smoothed.match_cardinality,
     "kernel": smoothed.match_kernel,
     "radius": smoothed.match_radius,
+    "weighting": weighting.match,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaltoolkit.designs.matching import weighting_words
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.keys import SdWidth
 from evaltoolkit.designs.matching.options import words_of
@@ -21,6 +22,8 @@ _DISTANCES = {
 
 def design_name(fitted: Fitted) -> str:
     """Return the name of the method as the report prints it."""
+    if fitted.weighted:
+        return weighting_words.design_name(fitted)
     if fitted.options.method == "nearest" and fitted.options.metric is not None:
         return "Nearest-neighbour matching"
     return _NAMES[fitted.options.method]
@@ -28,6 +31,8 @@ def design_name(fitted: Fitted) -> str:
 
 def plain(fitted: Fitted, end: str) -> str:
     """Return what was done for program staff, with how it ended."""
+    if fitted.weighted:
+        return weighting_words.plain(fitted, end)
     unit = fitted.unit
     looked = f"We looked for {unit} who were not served but were like those who were."
     did = {
@@ -52,6 +57,8 @@ def plain(fitted: Fitted, end: str) -> str:
 
 def how_we_know(fitted: Fitted) -> str:
     """Return why the comparison is one of like with like."""
+    if fitted.weighted:
+        return weighting_words.how_we_know(fitted)
     unit, estimand = fitted.unit, fitted.options.estimand
     who = {"ATT": f"each of the served {unit}", "ATC": f"each of the not served {unit}"}.get(estimand, f"all {unit}")
     verb = {
@@ -77,7 +84,10 @@ def how_we_know(fitted: Fitted) -> str:
 def approach(fitted: Fitted) -> tuple[str, ...]:
     """Return what was done, in a few sentences."""
     changes = "The change of the outcome since before the program was compared, not its level."
-    return (*((changes,) if fitted.options.outcome_before else ()), *_matching_approach(fitted))
+    return (
+        *((changes,) if fitted.options.outcome_before else ()),
+        *(weighting_words.approach(fitted) if fitted.weighted else _matching_approach(fitted)),
+    )
 
 
 def _matching_approach(fitted: Fitted) -> tuple[str, ...]:

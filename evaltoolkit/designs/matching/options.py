@@ -7,11 +7,22 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evaltoolkit.contract import known_inference
-from evaltoolkit.designs.matching.keys import METRICS, MatchingKeys, Method, Metric, Order, SdWidth, contradiction
+from evaltoolkit.designs.matching.keys import (
+    METRICS,
+    MODELS,
+    MatchingKeys,
+    Method,
+    Metric,
+    Model,
+    Order,
+    SdWidth,
+    contradiction,
+)
+from evaltoolkit.designs.matching.weighting_rules import Weighting
 from evaltoolkit.errors import OptionError, did_you_mean
 from evaltoolkit.study import SHARED_KEYS, Section, Study, validated
 
-INFERENCE = ("auto", "cr1", "cr2", "cr3", "wild-cluster", "abadie-imbens", "bootstrap")
+INFERENCE = ("auto", "cr1", "cr2", "cr3", "wild-cluster", "abadie-imbens", "bootstrap", "m-estimation")
 
 
 class LogTerm(Section):
@@ -27,7 +38,8 @@ class InteractTerm(Section):
 
 
 Covariate = str | LogTerm | InteractTerm
-Estimand = Literal["ATT", "ATC", "ATE"]
+Estimand = Literal["ATT", "ATC", "ATE", "ATO", "ATM"]
+Effect = Literal["difference", "regression", "g-computation", "aipw"]
 
 __all__ = ["Covariate", "InteractTerm", "LogTerm", "Options", "SdWidth", "columns_of", "parse", "words_of"]
 
@@ -47,7 +59,8 @@ class Options(MatchingKeys):
     method: Method = Field("nearest", description="How people are made comparable")
     distance: str = Field(
         "logit",
-        description="logit (an estimated propensity score); mahalanobis, robust-mahalanobis or scaled-euclidean (on "
+        description="The model of the propensity score (logit, probit, cloglog, penalized or boosted); mahalanobis, "
+        "robust-mahalanobis or scaled-euclidean (on "
         "several covariates); or a column of numbers",
     )
     ratio: int = Field(1, ge=1, le=50, description="Matches for each person")
@@ -66,12 +79,14 @@ class Options(MatchingKeys):
         "one", description="With replacement: one of equally near matches, or the average over all (all is the same)"
     )
     estimand: Estimand = Field(
-        "ATT", description="Whose effect: of those served (ATT), not served (ATC), or of everybody (ATE)"
+        "ATT",
+        description="Whose effect: of those served (ATT), not served (ATC), of everybody (ATE); by weighting also of "
+        "people who could have been in either group (ATO, ATM)",
     )
-    effect: Literal["difference", "regression", "g-computation"] = Field(
+    effect: Effect = Field(
         "regression",
-        description="Difference in means, covariate-adjusted regression on the matched sample, or g-computation with a "
-        "logit (yes/no outcomes, shares) or log (counts, rates) outcome model",
+        description="Difference in means, covariate-adjusted regression on the sample, g-computation with a logit "
+        "(yes/no outcomes, shares) or log (counts, rates) outcome model, or (weighting) the doubly robust aipw",
     )
     variance_neighbours: int = Field(
         2,
@@ -117,18 +132,28 @@ class Options(MatchingKeys):
 
     @property
     def column(self) -> str | None:
-        """The column that stands for the score; None where a score is estimated."""
-        return None if self.distance == "logit" or self.metric is not None else self.distance
+        """The column that stands for the score; None where there is none."""
+        return None if self.model is not None or self.metric is not None else self.distance
 
     @property
-    def of_sets(self) -> Estimand:
-        """Whose effect, where people stand in sets."""
-        return self.estimand
+    def of_sets(self) -> Literal["ATT", "ATC", "ATE"]:
+        """Whose effect, where people stand in sets: weighting alone knows others."""
+        return self.estimand if self.estimand in ("ATC", "ATE") else "ATT"
 
     @property
     def n_imputations(self) -> int:
         """How many times missing covariates are imputed."""
         return self.imputations or 20
+
+    @property
+    def model(self) -> Model | None:
+        """The model of the score; None where people are compared on something else."""
+        return next((name for name in MODELS if name == self.distance), None)
+
+    @property
+    def weights_from(self) -> Weighting | None:
+        """Where weights come from; None where people are matched."""
+        return (self.weighting or "inverse-probability") if self.method == "weighting" else None
 
     @property
     def averages_ties(self) -> bool:

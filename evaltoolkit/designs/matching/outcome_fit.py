@@ -15,7 +15,7 @@ from evaltoolkit.kernels.g_computation import Family, OutcomeModel, outcome_mode
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Way = Literal["difference", "regression", "g-computation"]
+Way = Literal["difference", "regression", "g-computation", "aipw"]
 
 FAMILIES: Final[dict[str, Family]] = {
     "binary": "binomial", "proportion": "binomial", "count": "poisson", "rate": "poisson", "continuous": "gaussian",

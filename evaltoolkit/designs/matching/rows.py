@@ -14,9 +14,10 @@ from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import ODDS_RATIO, RATE_RATIO, RISK_RATIO
 
 ESTIMATORS: Final = {
-    "difference": "difference in means, matched sample",
-    "regression": "regression on the matched sample (g-computation)",
-    "g-computation": "g-computation on the matched sample",
+    "difference": "difference in means, {done} sample",
+    "regression": "regression on the {done} sample (g-computation)",
+    "g-computation": "g-computation on the {done} sample",
+    "aipw": "doubly robust (augmented inverse-probability weighting)",
 }
 _LINKS: Final = {"binary": "logit", "proportion": "logit", "count": "log-linear", "rate": "log-linear"}
 RATIO_NAMES: Final = {RISK_RATIO: "risk ratio", ODDS_RATIO: "odds ratio", RATE_RATIO: "ratio of means"}
@@ -28,8 +29,8 @@ def estimator_name(fitted: Fitted, effect: Effect) -> str:
         return change.ESTIMATORS[effect.way]
     link = _LINKS.get(fitted.study.outcome.kind)
     if effect.way == "g-computation" and link is not None:
-        return f"g-computation with a {link} outcome model, matched sample"
-    return ESTIMATORS[effect.way]
+        return f"g-computation with a {link} outcome model, {fitted.done} sample"
+    return ESTIMATORS[effect.way].format(done=fitted.done)
 
 
 def effect_row(fitted: Fitted, effect: Effect, kind: Literal["overall", "variant"]) -> Estimate:

@@ -8,6 +8,7 @@ import numpy as np
 
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.rows import RATIO_NAMES
+from evaltoolkit.designs.matching.score import MODEL_WORDS
 from evaltoolkit.kernels.balance import effective_size, is_binary
 from evaltoolkit.results import Column, Estimate, FlowStep, TableData, interval
 
@@ -16,7 +17,7 @@ def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     """Return the effects side by side."""
     level = 100 * fitted.study.inference.level
     return TableData(
-        key="effects", title="Effect in the matched sample",
+        key="effects", title=f"Effect in the {fitted.done} sample",
         columns=(
             Column(key="estimator", label="Estimated by", kind="text"),
             Column(key="estimate", label="Effect", signed=True),
@@ -63,12 +64,12 @@ def balance_table(fitted: Fitted) -> TableData:
         for j in range(len(names))
     )  # fmt: skip
     return TableData(
-        key="balance", title="Balance before and after matching", section="checks",
+        key="balance", title=f"Balance before and after {fitted.doing}", section="checks",
         columns=(
             Column(key="covariate", label="Covariate", kind="text"),
-            Column(key="treated", label="Treated, matched"),
+            Column(key="treated", label=f"Treated, {fitted.done}"),
             Column(key="comparison", label="Comparison, all"),
-            Column(key="comparison_after", label="Comparison, matched"),
+            Column(key="comparison_after", label=f"Comparison, {fitted.done}"),
             Column(key="before", label="SMD before", digits=2, signed=True),
             Column(key="after", label="SMD after", digits=2, signed=True),
             Column(key="ratio", label="Variance ratio", digits=2),
@@ -97,7 +98,7 @@ def characteristics_table(fitted: Fitted) -> TableData:
         basis = fitted.bases[j] if fitted.study.counts_people else None
         rows.append((name, float(column[t].mean()), spreads[0], float(column[~t].mean()), spreads[1], basis))
     return TableData(
-        key="characteristics", title="Who is compared, before matching", section="results",
+        key="characteristics", title=f"Who is compared, before {fitted.doing}", section="results",
         columns=(
             Column(key="covariate", label="Characteristic", kind="text"),
             Column(key="treated", label="Treated: mean or share"),
@@ -123,8 +124,8 @@ def sizes_table(fitted: Fitted) -> TableData:
         columns=(
             Column(key="group", label="Group", kind="text"),
             Column(key="all", label="All", kind=kind, sum_of=("matched", "unmatched")),
-            Column(key="matched", label="Matched", kind=kind),
-            Column(key="unmatched", label="Unmatched", kind=kind),
+            Column(key="matched", label=fitted.done.capitalize(), kind=kind),
+            Column(key="unmatched", label="Left out" if fitted.weighted else "Unmatched", kind=kind),
             Column(key="ess", label="Effective size", digits=1),
             Column(key="basis", kind="basis", governs=("ess",)),
         ),
@@ -138,11 +139,12 @@ def score_table(fitted: Fitted) -> TableData | None:
     score = fitted.score
     if not score.names:
         return None
+    odds = " (log odds)" if score.model in ("logit", "penalized") else ""
     return TableData(
         key="score", title="The propensity score", section="methods",
         columns=(
             Column(key="term", label="Term", kind="text"),
-            Column(key="coefficient", label="Coefficient (log odds)", signed=True),
+            Column(key="coefficient", label=f"Coefficient{odds}", signed=True),
             Column(key="std_error", label="Standard error"),
             Column(key="basis", kind="basis", governs=("coefficient", "std_error")),
         ),
@@ -150,7 +152,8 @@ def score_table(fitted: Fitted) -> TableData | None:
             (name, b, se, _score_basis(fitted, name))
             for name, b, se in zip(score.names, score.coefficients, score.std_errors, strict=True)
         ),
-        note=f"Logit by iterated least squares, converged after {score.iterations} iterations.",
+        note=f"{MODEL_WORDS[score.model or 'logit'].capitalize()}, converged after {score.iterations} passes over the "
+        f"data to a mean gradient of {score.gradient:.0e}.",
     )  # fmt: skip
 
 
@@ -168,9 +171,9 @@ def flow_after(fitted: Fitted, last: FlowStep) -> tuple[FlowStep, ...]:
     unmatched = ~fitted.used & ~outside
     focal_first = [t, ~t] if fitted.options.estimand == "ATC" else [~t, t]
     leaving = [(outside & group, _SUPPORT) for group in (t, ~t)]
-    leaving += [
-        (unmatched & group, _MATCHED if matched.focal[group].any() else _CHOSEN) for group in focal_first
-    ]  # fmt: skip
+    for group in focal_first:
+        kept = _WEIGHTED if fitted.weighted else _MATCHED if matched.focal[group].any() else _CHOSEN
+        leaving.append((unmatched & group, kept))
     steps = []
     left = np.ones(t.size, dtype=np.bool_)
     for out, (label, reason) in leaving:
@@ -188,6 +191,7 @@ def flow_after(fitted: Fitted, last: FlowStep) -> tuple[FlowStep, ...]:
 _SUPPORT = ("Within the range of the other group's score", "outside the range of the other group's score")
 _CHOSEN = ("Chosen as a match, or to be matched", "not needed as a match")
 _MATCHED = ("Matched sample", "found no match")
+_WEIGHTED = ("With some weight", "given no weight")
 
 
 def _spread(values: np.ndarray) -> float | None:

@@ -8,7 +8,6 @@ from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.results import (
     Diagnostic,
-    Estimand,
     Estimate,
     Finding,
     Statements,
@@ -21,24 +20,6 @@ from evaltoolkit.results import (
     role_words,
     unclear_note,
 )
-
-
-def estimand(fitted: Fitted) -> Estimand:
-    """Return whose effect is estimated, in symbols and words."""
-    found = _estimand(fitted)
-    if not fitted.options.outcome_before:
-        return found
-    alike = "; both groups are taken to have changed alike but for the program"
-    return Estimand(symbol=found.symbol, words=found.words + alike)
-
-
-def _estimand(fitted: Fitted) -> Estimand:
-    some = "" if fitted.matched.complete else " and for whom somebody alike was found"
-    if fitted.options.estimand == "ATT":
-        return Estimand(symbol="E[Y(1) − Y(0) | T = 1]", words=f"the average effect on those who were served{some}")
-    return Estimand(
-        symbol="E[Y(1) − Y(0) | T = 0]", words=f"the average effect on those who were not served{some}, had they been"
-    )
 
 
 def finding_of(fitted: Fitted, headline: Estimate) -> Finding:
@@ -109,7 +90,7 @@ def _bottom_line(fitted: Fitted, e: Estimate, finding: Finding) -> str:
 def _tile(fitted: Fitted, e: Estimate) -> Tile:
     factor, unit = display(fitted)
     direction = "lower" if (e.estimate or 0) < 0 else "higher"
-    served = "with the program" if fitted.options.estimand == "ATT" else "if served"
+    served = "if served" if fitted.options.estimand == "ATC" else "with the program"
     return Tile(
         kicker=fitted.study.outcome.name,
         number=number(None if e.estimate is None else factor * e.estimate, signed=True),
@@ -124,7 +105,7 @@ def _unbalanced(checks: tuple[Diagnostic, ...]) -> bool:
 
 def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) -> tuple[str, ...]:
     if _unbalanced(checks):
-        return ("Improving the comparison group before acting on this estimate: the matched groups still differ.",)
+        return ("Improving the comparison group before acting on this estimate: the groups still differ.",)
     if finding.strength == "unclear":
         return ("Collecting more data before changing the program on account of this outcome.",)
     better = fitted.study.outcome.better
@@ -144,7 +125,7 @@ def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, 
     if finding.strength == "unclear":
         end = far_end(e.conf_low, e.conf_high, fitted.study.outcome.better)
         lines.append(unclear_note(end, amount(fitted, None if end is None else abs(end))))
-    if not fitted.matched.complete:
+    if not fitted.matched.complete and not fitted.weighted:
         lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
     return tuple(lines)
 
@@ -173,6 +154,6 @@ def _findings(fitted: Fitted, e: Estimate) -> tuple[str, ...]:
         f"({level_text(fitted.study.inference.level)} interval {_range(fitted, e)}), by {e.estimator}."
     ]
     if fitted.other is not None:
-        way = "difference in means" if fitted.options.effect == "regression" else "regression"
+        way = {"difference": "difference in means"}.get(fitted.other.way, "regression")
         lines.append(f"Estimated the other way ({way}), it is {amount(fitted, fitted.other.estimate, signed=True)}.")
     return tuple(lines)

@@ -1,0 +1,242 @@
+"""Effects after weighting, with errors that know how the weights came about, and doubly robust effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.designs.matching.boosted import boosted_predictor
+from evaltoolkit.designs.matching.effects import Asked, Effect
+from evaltoolkit.designs.matching.matched import Matched
+from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.people import People
+from evaltoolkit.designs.matching.resampling import MOST_FAILED, Rematch
+from evaltoolkit.designs.matching.score import Score, link_of, regression
+from evaltoolkit.errors import EvaluationError, NoVariationError, OptionError, SeparationError, TooFewClustersError
+from evaltoolkit.kernels.arm_models import Family
+from evaltoolkit.kernels.augmented import Scorer, augmented_means, averaged, cross_fitted, predictions
+from evaltoolkit.kernels.balance import effective_size
+from evaltoolkit.kernels.propensity import inverse_link
+from evaltoolkit.kernels.standardized import Standardized
+from evaltoolkit.kernels.weighted_means import Means, regression_means, weighted_means
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+FAMILIES: dict[str, Family] = {
+    "binary": "binomial", "proportion": "binomial", "count": "poisson", "rate": "poisson",
+}  # fmt: skip
+METHODS = ("auto", "m-estimation", "bootstrap")
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What an effect after weighting is estimated from.
+
+    Attributes
+    ----------
+    people, score, matched, options
+        The people, their score and weights, and how they were made.
+    kind
+        Kind of the outcome: it decides the outcome models of g-computation and aipw.
+    seed
+        Of cross-fitting.
+    where
+        Where the effect is declared, for messages.
+    """
+
+    people: People
+    score: Score
+    matched: Matched
+    options: Options
+    kind: str
+    seed: int
+    where: str
+
+    @property
+    def family(self) -> Family:
+        """Of those outcome models: logit for yes/no, exponential for counts, linear elsewhere."""
+        return FAMILIES.get(self.kind, "gaussian")
+
+
+def weighted_effect(
+    people: People, score: Score, matched: Matched, options: Options, asked: Asked, rematch: Rematch
+) -> Effect:
+    """Estimate the effect after weighting: a difference, a regression, g-computation, or doubly robust.
+
+    Errors come from stacked estimating equations of score, weights and outcome models (M-estimation); for aipw from
+    influence functions. Where weights do not come from equations (boosted trees, energy balancing, a given score) they
+    are taken as given. The t reference has the degrees of freedom of Welch, with effective group sizes. The bootstrap
+    draws people and does everything again.
+
+    Raises
+    ------
+    OptionError
+        The inference asked for is not one for weighting.
+    TooFewClustersError
+        A group has too few people for the outcome model.
+    SeparationError
+        An outcome model or, in cross-fitting, a score has no estimate.
+
+    References
+    ----------
+    Stefanski, L. and Boos, D. (2002). The calculus of M-estimation. The American Statistician 56.
+    doi:10.1198/000313002753631330
+    """
+    if asked.method not in METHODS:
+        raise OptionError(
+            f"inference '{asked.method}' is for matched people, and people are weighted here",
+            expected=", ".join(METHODS), todo="choose one of these", where=asked.places[1],
+        )  # fmt: skip
+    found = Weighed(people, score, matched, options, asked.kind, asked.seed, asked.places[0])
+    parameters = 1 if asked.way == "difference" else people.covariates.X.shape[1] + 1
+    _enough(people.treated, parameters, options.folds if asked.way == "aipw" else 1, found.where)
+    means = means_of(found, asked.way)
+    both, name, why = means.covariance(), *_named(found, asked.way)
+    if asked.method == "bootstrap":
+        both, name = resampled(found, asked, rematch)
+        why = "it was asked for; everything is done again in each draw, the score included"
+    contrast = np.array([-1.0, 1.0])
+    return Effect(
+        way=asked.way,
+        estimate=means.difference,
+        std_error=float(np.sqrt(contrast @ both @ contrast)),
+        df=_df(means, people.treated, matched.weights, parameters),
+        means=means.means,
+        covariance=both,
+        n_people=int(matched.used.sum()),
+        n_clusters=(int(matched.used.sum()),),
+        inference=name,
+        why=why,
+        aliased=tuple(people.covariates.names[j] for j in means.aliased),
+    )
+
+
+def resampled(found: Weighed, asked: Asked, rematch: Rematch) -> tuple[FloatArray, str]:
+    """Return the covariance of the two means over draws of people, and what the error is called."""
+    rng, n = np.random.default_rng(asked.seed), found.people.treated.size
+    draws = []
+    for _ in range(asked.draws):
+        people = found.people.take(rng.integers(0, n, n))
+        if not 0 < people.treated.sum() < n:
+            continue
+        try:
+            again = replace(found, people=people, matched=rematch(people))
+            draws.append(means_of(again, asked.way).means)
+        except EvaluationError:
+            continue
+    if len(draws) < (1 - MOST_FAILED) * asked.draws:
+        raise OptionError(
+            f"{asked.draws - len(draws):,} of {asked.draws:,} bootstrap draws have no estimate",
+            expected=f"no more than {100 * MOST_FAILED:.0f}%",
+            todo="use inference = 'auto', fewer covariates, or a simpler effect", where=asked.places[1],
+        )  # fmt: skip
+    return np.cov(np.array(draws).T), f"bootstrap of people ({len(draws):,} draws)"
+
+
+def means_of(found: Weighed, way: str) -> Means:
+    """Return mean outcomes without and with the program, with influence functions."""
+    people, weights = found.people, found.matched.estimated
+    assert weights is not None
+    if way == "aipw":
+        means = _augmented(found)
+    elif way == "difference":
+        means = weighted_means(people.outcome, people.treated, weights)
+    else:
+        rows = weights.rows if weights.rows is not None else Standardized.of(people.covariates.X)
+        family: Family = found.family if way == "g-computation" else "gaussian"
+        means = regression_means(people.outcome, people.treated, weights, rows, family)
+    if not means.converged:
+        raise SeparationError(
+            "covariates tell outcomes apart perfectly within a group, so that its outcome model has no estimate",
+            expected="an outcome that varies at every value of the covariates in both groups",
+            todo="use effect = 'difference' or 'regression', or fewer covariates", where=found.where,
+        )  # fmt: skip
+    return means
+
+
+def _named(found: Weighed, way: str) -> tuple[str, str]:
+    """Return what the standard error is called, and why it is this one."""
+    if way == "aipw":
+        crossed = f", {found.options.folds} folds" if found.options.folds > 1 else ""
+        return (
+            f"influence function{crossed}",
+            "what score and outcome models miss matters to second order only",
+        )
+    if found.matched.estimated is not None and found.matched.estimated.equations:
+        return "M-estimation", "the weights are estimated, and the equations behind them are known"
+    return "robust, weights taken as given", "no equations stand behind these weights"
+
+
+def _augmented(found: Weighed) -> Means:
+    people, options = found.people, found.options
+    X, y, t = people.covariates.X, people.outcome, people.treated
+    estimand = options.estimand
+    assert estimand in ("ATT", "ATC", "ATE")
+    if options.folds == 1:
+        rows = found.matched.estimated.rows if found.matched.estimated else None
+        nuisance = predictions(rows if rows is not None else Standardized.of(X), y, t, _line(found), found.family)
+        return augmented_means(y, t, nuisance, estimand)
+    repetitions = []
+    for r in range(options.repeats):
+        crossed = cross_fitted(X, y, t, _scorer(found), found.family, folds=options.folds, seed=found.seed + r)
+        if crossed is None:
+            raise SeparationError(
+                "in a fold of cross-fitting the covariates tell treated and comparison people apart perfectly",
+                expected="treated and comparison people at the same values of every covariate in every fold",
+                todo="use fewer folds, distance = 'penalized', or fewer covariates", where=found.where,
+            )  # fmt: skip
+        repetitions.append(augmented_means(y, t, crossed, estimand))
+    return averaged(repetitions)
+
+
+def _line(found: Weighed) -> FloatArray:
+    # Of the people at hand: those drawn by the bootstrap have their own score.
+    assert found.matched.line is not None
+    return found.matched.line
+
+
+def _scorer(found: Weighed) -> Scorer:
+    model, trees, seed = found.score.model, found.score.iterations, found.seed
+
+    def _score(X: FloatArray, chosen: Mask, at: FloatArray) -> FloatArray | None:
+        if model == "boosted":
+            return boosted_predictor(X, chosen, at, trees, seed)
+        fit = regression(X, chosen, model or "logit")
+        if not fit.converged:
+            return None
+        return inverse_link(fit.coefficients[0] + at @ fit.coefficients[1:], link_of(model))
+
+    return _score
+
+
+def _enough(treated: Mask, parameters: int, folds: int, where: str) -> None:
+    fewest = min(int(treated.sum()), int((~treated).sum()))
+    left = fewest - -(-fewest // folds) if folds > 1 else fewest
+    if left > parameters:
+        return
+    raise TooFewClustersError(
+        f"one of the groups has too few people for the {parameters} coefficients of its outcome model"
+        + (f" when one of {folds} folds is left out" if folds > 1 else ""),
+        expected=f"more than {parameters} people in each group",
+        todo="use effect = 'difference', fewer covariates or fewer folds", where=where,
+    )  # fmt: skip
+
+
+def _df(means: Means, treated: Mask, weights: FloatArray, parameters: int) -> int:
+    """Welch's degrees of freedom, with the effective size of each group less its parameters."""
+    phi = means.influence[1] - means.influence[0]
+    parts, sizes = [], []
+    for arm in (~treated, treated):
+        parts.append(float(phi[arm] @ phi[arm]))
+        sizes.append(max(effective_size(weights[arm]) - parameters, 1.0))
+    total = sum(parts)
+    if total <= 0:
+        raise NoVariationError(
+            "the outcome does not vary within the groups", expected="an outcome that varies",
+            todo="check the outcome column and the filters", where="outcome",
+        )  # fmt: skip
+    return max(1, int(total**2 / sum(part**2 / size for part, size in zip(parts, sizes, strict=True))))
