@@ -9,8 +9,9 @@ from evaltoolkit.designs.matching.options import columns_of
 from evaltoolkit.results import Assumption, Diagnostic, interval, level_text, number
 
 ESTIMATORS = {
-    "difference": "difference-in-differences, matched sample",
-    "regression": "difference-in-differences by regression on the matched sample",
+    "difference": "difference-in-differences, {done} sample",
+    "regression": "difference-in-differences by regression on the {done} sample",
+    "aipw": "doubly robust difference-in-differences",
 }
 """Names of the ways to estimate the effect where changes are compared."""
 
@@ -49,7 +50,7 @@ def _before(fitted: Fitted) -> Diagnostic:
     low, high = found.interval(level)
     alike = low <= 0 <= high
     text = (
-        f"Between the last two measurements before the program, the matched groups drifted apart by "
+        f"Between the last two measurements before the program, the {fitted.done} groups drifted apart by "
         f"{number(found.estimate, signed=True)} ({level_text(level)} interval {interval(low, high)}). "
         + ("No drift can be told from chance; " if alike else "This is more than chance allows; ")
         + f"the change since then, which is the effect, is {number(fitted.main.estimate, signed=True)}."

@@ -26,7 +26,7 @@ RATIO_NAMES: Final = {RISK_RATIO: "risk ratio", ODDS_RATIO: "odds ratio", RATE_R
 def estimator_name(fitted: Fitted, effect: Effect) -> str:
     """Return how an effect was estimated, in words."""
     if fitted.options.outcome_before:
-        return change.ESTIMATORS[effect.way]
+        return change.ESTIMATORS[effect.way].format(done=fitted.done)
     link = _LINKS.get(fitted.study.outcome.kind)
     if effect.way == "g-computation" and link is not None:
         return f"g-computation with a {link} outcome model, {fitted.done} sample"

@@ -136,7 +136,8 @@ def _unmeasured(fitted: Fitted) -> str:
             "Comparing changes removes lasting differences between the groups. It does not remove what made one group "
             "change differently at the same time."
         )
-    return "Matching makes groups alike on what was measured. Differences that nobody measured may remain."
+    how = fitted.doing.capitalize()
+    return f"{how} makes groups alike on what was measured. Differences that nobody measured may remain."
 
 
 def _plain(fitted: Fitted, finding: Finding) -> str:
