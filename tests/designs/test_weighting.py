@@ -211,9 +211,9 @@ def separated() -> pd.DataFrame:
 
 
 BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
-    "caliper": (people, {"caliper": 0.2}, errors.DesignFileValueError, "caliper is for matching"),
-    "ratio": (people, {"ratio": 2}, errors.DesignFileValueError, "for matching"),
-    "exact": (people, {"exact": ["home"]}, errors.DesignFileValueError, "for matching"),
+    "caliper": (people, {"caliper": 0.2}, errors.DesignFileValueError, "caliper is for method"),
+    "ratio": (people, {"ratio": 2}, errors.DesignFileValueError, "is for method"),
+    "exact": (people, {"exact": ["home"]}, errors.DesignFileValueError, "is for method"),
     "overlap of the treated": (people, {"weighting": "overlap"}, errors.DesignFileValueError, "ATO"),
     "entropy overlap": (people, {"weighting": "entropy", "estimand": "ATO"}, errors.DesignFileValueError, "ATT or"),
     "aipw overlap": (people, {"effect": "aipw", "estimand": "ATO"}, errors.DesignFileValueError, "ATT, ATC or ATE"),

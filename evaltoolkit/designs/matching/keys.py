@@ -123,7 +123,8 @@ def _stranger(options: Options) -> str | None:
 def _estimand(options: Options) -> str | None:
     known = _ESTIMANDS[options.method]
     if options.estimand not in known:
-        return f"method = '{options.method}' estimates {' or '.join(known)}, not the {options.estimand}"
+        other = "; use method = 'weighting'" if options.estimand in ("ATO", "ATM") else ""
+        return f"method = '{options.method}' estimates {' or '.join(known)}, not the {options.estimand}{other}"
     if options.estimand == "ATE" and options.method == "nearest" and not options.replace:
         return "estimand = 'ATE' with method = 'nearest' matches everybody both ways, which needs replace = true"
     if options.estimand == "ATE" and options.reuse is not None:
