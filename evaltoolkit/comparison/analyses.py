@@ -89,7 +89,8 @@ def _listed(evaluated: Evaluated) -> tuple[Alternative, ...]:
     design = entry_for(study.design).load()
     if not isinstance(design, OffersAlternatives):
         raise OptionError(
-            f"design = '{study.design}' has no alternatives to compare", expected="a difference-in-differences study",
+            f"design = '{study.design}' has no alternatives to compare",
+            expected="a study that compares changes or matches people",
             todo="use 'evaltoolkit run', whose report lists other analyses", where=study.place("design"),
         )  # fmt: skip
     listed = design.alternatives(study, evaluated.options, evaluated.sample)

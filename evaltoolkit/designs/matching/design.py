@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evaltoolkit.contract import sealed, study_record
+from evaltoolkit.contract import Alternative, sealed, study_record
 from evaltoolkit.data import Source
+from evaltoolkit.designs.matching import alternatives as _alternatives
 from evaltoolkit.designs.matching import options as _options
 from evaltoolkit.designs.matching import people as _people
 from evaltoolkit.designs.matching.diagnostics import checks
@@ -78,6 +79,10 @@ class PropensityScoreMatching:
             flow=(*sample.flow, *flow_after(fitted, sample.flow[-1])),
         )
         return sealed(draft, study, sample)
+
+    def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
+        """Return the study's own way and the other reasonable ways to estimate the same effect."""
+        return _alternatives.alternatives(study, options, sample.content)
 
 
 def _products(fitted: Fitted) -> dict[str, Any]:

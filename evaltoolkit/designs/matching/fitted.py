@@ -186,13 +186,14 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
 
 
 def fit_score(study: Study, options: Options, people: People) -> Score:
-    """Return the score that is estimated, or the column that was given."""
-    if options.model is None:
-        assert people.distance is not None
+    """Return the score that is estimated, or the column that was given; a logit beside a distance on covariates."""
+    if people.distance is not None:
         return Score(people.distance)
     places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
     estimand, seed = options.estimand, study.inference.seed
-    return estimated_score(people.covariates, people.treated, options.model, places, estimand=estimand, seed=seed)
+    return estimated_score(
+        people.covariates, people.treated, options.model or "logit", places, estimand=estimand, seed=seed
+    )
 
 
 def effect_by(study: Study, options: Options, people: People, score: Score, matched: Matched, way: Way) -> Effect:
