@@ -113,7 +113,8 @@ def pair_optimal(score: FloatArray, focal: Mask, ratio: int = 1, strata: IntArra
         turned = int((~mine).sum()) < int(mine.sum())
         if turned:
             mine = ~mine
-        copies = np.where(mine, min(ratio, int((~mine).sum()) // int(mine.sum())), 0)
+        each = 1 if turned else min(ratio, int((~mine).sum()) // int(mine.sum()))
+        copies = np.where(mine, each, 0)
         used = _compiled().used_others(score[rows], copies)
         pair = (np.repeat(rows[mine], copies[mine]), rows[used])
         who.append(pair[turned])
