@@ -185,6 +185,14 @@ def test_options_that_do_not_fit_are_refused_clearly(case: str) -> None:
     assert "What to do:" in message
 
 
+def test_covariates_that_tell_the_groups_apart_stop_only_what_uses_the_score() -> None:
+    frame = PEOPLE.assign(need=PEOPLE["need"] + 20 * PEOPLE["served"])
+    m = run(frame, distance="mahalanobis")
+    assert m.result.headline.n_units == 2 * frame["served"].sum()
+    with pytest.raises(errors.SeparationError):
+        run(frame, distance="mahalanobis", caliper=0.2)
+
+
 def test_more_subclasses_than_people_are_refused() -> None:
     with pytest.raises(errors.NoComparisonError, match="fewer people"):
         run(people(200), method="subclass", subclasses=100)
@@ -196,7 +204,8 @@ def test_every_key_of_some_methods_is_refused_elsewhere() -> None:
         "distance": "prior", "match_on": ["need"], "exact": ["home"], "antiexact": ["staff"], "caliper": 0.3,
         "caliper_scale": "raw", "calipers": {"age": 1}, "common_support": "both", "ratio": 2, "replace": True,
         "reuse": 2, "order": "data", "ties": "average", "subclasses": 3, "bins": 3, "balance_tolerance": 0.2,
-        "kernel": "biweight", "bandwidth": 0.1,
+        "kernel": "biweight", "bandwidth": 0.1, "weighting": "entropy", "stabilize": True, "truncate": 0.9, "folds": 2,
+        "repeats": 2,
     }  # fmt: skip
     assert set(values) == set().union(*KEYS_OF.values())
     for method, keys in KEYS_OF.items():

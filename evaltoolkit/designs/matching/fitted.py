@@ -20,7 +20,7 @@ from evaltoolkit.designs.matching.outcome_fit import Way
 from evaltoolkit.designs.matching.people import People, unit_word
 from evaltoolkit.designs.matching.score import Score, estimated_score
 from evaltoolkit.designs.matching.weighted_effects import FAMILIES
-from evaltoolkit.errors import DisclosureError, EvaluationError
+from evaltoolkit.errors import DisclosureError, EvaluationError, SeparationError
 from evaltoolkit.kernels.arm_models import Family
 from evaltoolkit.kernels.balance import Balance, is_binary
 from evaltoolkit.kernels.balance_products import ProductBalance
@@ -190,10 +190,15 @@ def fit_score(study: Study, options: Options, people: People) -> Score:
     if people.distance is not None:
         return Score(people.distance)
     places = tuple(study.place("covariates", i) for i in range(len(options.covariates)))
+    model = options.model or "logit"
     estimand, seed = options.estimand, study.inference.seed
-    return estimated_score(
-        people.covariates, people.treated, options.model or "logit", places, estimand=estimand, seed=seed
-    )
+    try:
+        return estimated_score(people.covariates, people.treated, model, places, estimand=estimand, seed=seed)
+    except SeparationError:
+        if options.uses_score:
+            raise
+        # Nobody is compared by the score here; it is only shown, and the penalized one exists.
+        return estimated_score(people.covariates, people.treated, "penalized", places, estimand=estimand, seed=seed)
 
 
 def effect_by(study: Study, options: Options, people: People, score: Score, matched: Matched, way: Way) -> Effect:

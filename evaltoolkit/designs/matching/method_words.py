@@ -107,7 +107,8 @@ def _matching_approach(fitted: Fitted) -> tuple[str, ...]:
         "coarsened-exact": "Strata are all combinations of ranges of the covariates; strata with one group only were "
         "left out.",
         "cardinality": "The largest sample was chosen in which the mean of every covariate differs by at most "
-        f"{fitted.options.balance_tolerance:g} standard deviations between the groups.",
+        f"{fitted.options.balance_tolerance:g} standard deviations between the groups. Other samples of this size may "
+        "balance as well; one of them was taken.",
         "kernel": f"Weights fall with the distance in {alike} ({fitted.options.kernel} kernel).",
         "radius": f"All people of the other group within the radius in {alike} count alike.",
     }[method]

@@ -60,8 +60,7 @@ class Options(MatchingKeys):
     distance: str = Field(
         "logit",
         description="The model of the propensity score (logit, probit, cloglog, penalized or boosted); mahalanobis, "
-        "robust-mahalanobis or scaled-euclidean (on "
-        "several covariates); or a column of numbers",
+        "robust-mahalanobis or scaled-euclidean (on several covariates); or a column of numbers",
     )
     ratio: int = Field(1, ge=1, le=50, description="Matches for each person")
     caliper: float | None = Field(None, gt=0, description="Largest distance allowed in a pair; leave out for none")
@@ -134,6 +133,14 @@ class Options(MatchingKeys):
     def column(self) -> str | None:
         """The column that stands for the score; None where there is none."""
         return None if self.model is not None or self.metric is not None else self.distance
+
+    @property
+    def uses_score(self) -> bool:
+        """Whether anybody is compared, kept apart or put in order by the score."""
+        if self.method in ("exact", "coarsened-exact", "cardinality"):
+            return False
+        by_score = self.caliper is not None or self.common_support != "none" or self.choosing in ("largest", "smallest")
+        return self.metric is None or by_score
 
     @property
     def of_sets(self) -> Literal["ATT", "ATC", "ATE"]:
