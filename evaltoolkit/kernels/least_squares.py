@@ -119,7 +119,7 @@ def _triangle(X: FloatArray, y: FloatArray, root: FloatArray | None) -> FloatArr
         part = np.column_stack([X[at : at + step], y[at : at + step]])
         if root is not None:
             part *= root[at : at + step, None]
-        found = np.linalg.qr(np.concatenate([found, part]), mode="r")
+        found = np.asarray(np.linalg.qr(np.concatenate([found, part]), mode="r"))
     return found
 
 
