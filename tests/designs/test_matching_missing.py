@@ -159,6 +159,22 @@ def test_bad_options(changes: dict[str, Any], words: str) -> None:
         run(gappy(), **changes)
 
 
+def test_a_column_that_follows_from_others_is_no_trouble() -> None:
+    frame = gappy()
+    frame["before"] = frame["score"] - 1 + 0.1 * frame["age"]
+    m = run(frame, covariates=["age", "need"], incomplete="impute", imputations=2, outcome_before=["before"])
+    assert m.result.headline.estimate == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("method", ["full", "subclass", "coarsened-exact", "weighting"])
+@pytest.mark.parametrize("incomplete", ["indicator", "impute"])
+def test_every_kind_of_method_matches_within_each(method: str, incomplete: str) -> None:
+    draws = {"imputations": 2} if incomplete == "impute" else {}
+    m = run(gappy(), covariates=COVARIATES, method=method, incomplete=incomplete, **draws)
+    assert m.result.headline.estimate == pytest.approx(1.0, abs=0.5)
+    assert ("pooled" in m.result.headline.inference) == (incomplete == "impute")
+
+
 def test_a_column_with_few_values_cannot_be_imputed() -> None:
     frame = people()
     frame.loc[frame.index[6:], "need"] = np.nan

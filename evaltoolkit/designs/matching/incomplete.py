@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,10 +146,10 @@ def _imputed(
     table = pd.DataFrame({key: values for key, values in numbers.items() if np.nanstd(values) > 0})
     center, spread = table.mean(), table.std(ddof=0)
     chain = MICEData((table - center) / spread, k_pmm=_NEIGHBOURS, rng=np.random.default_rng(study.inference.seed))
-    chain.update_all(_CYCLES_FIRST)
+    _cycle(chain, _CYCLES_FIRST)
     made = []
     for _ in range(options.n_imputations):
-        chain.update_all(_CYCLES_BETWEEN)
+        _cycle(chain, _CYCLES_BETWEEN)
         one = frame.copy(deep=False)
         for key, (name, levels) in codes.items():
             values = chain.data[key].to_numpy() * spread[key] + center[key]
@@ -156,6 +158,13 @@ def _imputed(
             one[name] = np.array(levels, dtype=object)[np.rint(values).astype(np.int64)] if levels else values
         made.append(one)
     return made
+
+
+def _cycle(chain: Any, times: int) -> None:
+    with warnings.catch_warnings():
+        # Columns that follow from others have coefficients whose covariance is singular but for rounding.
+        warnings.filterwarnings("ignore", message="covariance is not symmetric positive-semidefinite")
+        chain.update_all(times)
 
 
 def _snapped(values: FloatArray, given: FloatArray) -> FloatArray:

@@ -103,7 +103,7 @@ def weighted_effect(
     return Effect(
         way=asked.way,
         estimate=means.difference,
-        std_error=float(np.sqrt(contrast @ both @ contrast)),
+        std_error=float(np.sqrt(max(contrast @ both @ contrast, 0.0))),
         df=_df(means, people.treated, matched.weights, parameters),
         means=means.means,
         covariance=both,
