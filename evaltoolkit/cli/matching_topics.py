@@ -39,6 +39,28 @@ INFERENCE: Final = {
 }
 
 DIAGNOSTICS: Final = {
+    "rosenbaum": (
+        "How strong a hidden difference within pairs would have to be, as an odds ratio of being served, before the "
+        "result could be chance. 1 means that none is needed; 2 that one person of a pair would have to have twice the "
+        "odds of the other. Rosenbaum (2002), doi:10.1007/978-1-4757-3692-2."
+    ),
+    "robustness-value": (
+        "How much of being served and of the outcome an unmeasured covariate would have to explain to bring the "
+        "difference to zero, beside what the measured ones explain. Cinelli and Hazlett (2020), doi:10.1111/rssb.12348."
+    ),
+    "e-value": (
+        "How many times as frequent something unmeasured would have to be among the served, and the outcome with it, "
+        "to explain the result away. VanderWeele and Ding (2017), doi:10.7326/M16-2607."
+    ),
+    "oster-delta": (
+        "How much more than the measured covariates unmeasured ones would have to matter to bring the difference to "
+        "zero, judged by how far it moves when the measured ones enter. Oster (2019), "
+        "doi:10.1080/07350015.2016.1227711."
+    ),
+    "leave-one-covariate-out": (
+        "Everything is done again without one covariate after another. A result that hangs on one covariate needs a "
+        "reason to trust that covariate."
+    ),
     "outcome-separation": (
         "Whether some combination of covariates tells the outcome fully. Then single coefficients of the outcome model "
         "cannot be estimated, though its mean predictions can."

@@ -58,6 +58,10 @@ def match(
     program: str | None = None,
     rows: RowKind = "people",
     identifiers: Sequence[str] = (),
+    sensitivity: Sequence[str] = ("rosenbaum", "robustness-value", "e-value"),
+    placebo_outcomes: Sequence[str] = (),
+    variance_neighbours: int = 2,
+    score_known: bool = False,
     release: str | None = None,
 ) -> Evaluation:
     """Propensity-score matching: compare served people with similar people who were not served.
@@ -98,8 +102,8 @@ def match(
         Whose effect is estimated: ``ATT`` of those served, ``ATC`` of those not served, ``ATE`` of everybody; by
         weighting also ``ATO`` and ``ATM``, of people who could have been in either group.
     effect
-        ``regression`` (g-computation on the matched sample), ``difference`` in means, or by weighting ``aipw`` (doubly
-        robust).
+        ``regression`` (covariate-adjusted, linear), ``difference`` in means, ``g-computation`` with a logit or log
+        outcome model for yes/no outcomes and counts, or by weighting ``aipw`` (doubly robust).
     weighting, stabilize, truncate
         With ``method="weighting"``: where weights come from (``inverse-probability``, ``overlap``, ``matching``,
         ``entropy``, ``cbps``, ``energy``), whether they are multiplied by their group's share, and the quantile above
@@ -108,6 +112,12 @@ def match(
         With ``effect="aipw"``: folds of cross-fitting (1 for none), and how often they are drawn.
     inference, level, seed
         Method (``auto`` says what it chose), confidence level, seed of random draws.
+    sensitivity, placebo_outcomes
+        Analyses of hidden differences (also ``oster`` and ``leave-one-covariate-out``), and columns that the program
+        cannot have changed.
+    variance_neighbours, score_known
+        For ``abadie-imbens``: neighbours that the outcome's variance is taken from (0: one variance for all), and
+        whether the estimated score is treated as known.
     title, program, rows, identifiers
         Words for the report, what a row is, and columns that identify people.
     release
@@ -146,6 +156,8 @@ def match(
         "bandwidth": bandwidth,
         "estimand": estimand, "effect": effect, "weighting": weighting, "stabilize": stabilize, "truncate": truncate,
         "folds": folds, "repeats": repeats,
+        "sensitivity": list(sensitivity), "placebo_outcomes": list(placebo_outcomes),
+        "variance_neighbours": variance_neighbours, "score_known": score_known,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

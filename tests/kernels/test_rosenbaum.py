@@ -10,6 +10,7 @@ from scipy import stats
 
 from evaltoolkit.kernels.rosenbaum import EXACT_UP_TO, crossing, sign_bound, signed_rank, signed_rank_bound
 from evaltoolkit.kernels.rosenbaum_location import location_bounds, walsh_average
+from evaltoolkit.kernels.rosenbaum_sets import MatchedSets, aligned_rank_bound, aligned_ranks
 
 
 def listed(ranks: np.ndarray, statistic: float, gamma: float) -> float:
@@ -109,3 +110,48 @@ def test_location_bounds_move_with_the_data() -> None:
 def test_few_pairs_have_no_end() -> None:
     bounds = location_bounds(np.array([1.0, 2.0, 3.0]), 1.0)
     assert (bounds.conf_low, bounds.conf_high) == (-np.inf, np.inf)
+
+
+def test_sets_of_two_without_bias_are_the_permutation_test() -> None:
+    """Moments of the aligned rank statistic over all choices of the treated person within sets."""
+    rng = np.random.default_rng(7)
+    sizes = [2, 3, 3, 4]
+    sets = np.repeat(np.arange(4), sizes)
+    treated = np.zeros(sets.size, dtype=bool)
+    treated[[0, 2, 5, 8]] = True
+    treated[8:] = ~treated[8:]
+    y = rng.normal(size=sets.size)
+    arranged = MatchedSets.of(y, treated, sets)
+    assert arranged is not None
+    found = aligned_ranks(arranged)
+    values = []
+    for chosen in itertools.product(*(range(m) for m in sizes)):
+        starts = np.cumsum([0, *sizes[:-1]])
+        signs = np.where(found.treated, 1, -1)
+        values.append(float(signs @ found.ranks[starts + np.array(chosen)]))
+    z = (found.statistic - np.mean(values)) / np.std(values)
+    assert aligned_rank_bound(found, 1.0) == pytest.approx(stats.norm.sf(z), rel=1e-10)
+    assert aligned_rank_bound(found, 1.0, "less") == pytest.approx(stats.norm.cdf(z), rel=1e-10)
+
+
+def test_the_bound_of_sets_is_the_worst_over_all_hidden_covariates() -> None:
+    """Every 0/1 hidden covariate in every set: none has a larger expectation than the one that is taken."""
+    rng = np.random.default_rng(8)
+    sets, treated = np.repeat(np.arange(3), 4), np.tile([True, False, False, False], 3)
+    arranged = MatchedSets.of(rng.normal(size=12), treated, sets)
+    assert arranged is not None
+    found, gamma = aligned_ranks(arranged), 2.0
+    expectation, variance = 0.0, 0.0
+    for i in range(3):
+        scores, best = found.ranks[4 * i : 4 * i + 4], (-np.inf, 0.0)
+        for hidden in itertools.product([0, 1], repeat=4):
+            weight = gamma ** np.array(hidden) / (gamma ** np.array(hidden)).sum()
+            mean = float(weight @ scores)
+            best = max(best, (mean, float(weight @ scores**2 - mean**2)))
+        expectation, variance = expectation + best[0], variance + best[1]
+    expected = stats.norm.sf((found.statistic - expectation) / np.sqrt(variance))
+    assert aligned_rank_bound(found, gamma) == pytest.approx(expected, rel=1e-9)
+
+
+def test_strata_with_several_on_both_sides_have_no_bound() -> None:
+    assert MatchedSets.of(np.arange(4.0), np.array([True, True, False, False]), np.zeros(4, dtype=np.int64)) is None

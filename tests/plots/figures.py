@@ -135,6 +135,22 @@ def love(n: int = 12, *, name: str = "") -> FigureData:
     )
 
 
+def contour(n: int = 3, *, scale: float = 1.0, name: str = "") -> FigureData:
+    rows = [(name or NAMES[i], 0.02 + 0.03 * i, 0.09 - 0.02 * i, scale * (1.2 - 0.2 * i)) for i in range(n)]
+    return made(
+        "contour",
+        "label with_treatment with_outcome left",
+        rows,
+        x_label="Partial R² of the hidden covariate with being served",
+        y_label="Partial R² with the outcome",
+        estimate=1.5 * scale,
+        scale=8.0 * scale,
+        levels=[{"x": scale * v, "label": f"{scale * v:g}" if v else "no difference"} for v in (1.0, 0.5, 0.0)],
+        x_high=0.3,
+        y_high=0.25,
+    )
+
+
 def overlap(n: int = 20, *, panels: int = 0, hidden: tuple[int, ...] = ()) -> FigureData:
     rows: list[tuple[Any, ...]] = []
     for k in range(max(panels, 1)):

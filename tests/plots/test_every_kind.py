@@ -32,6 +32,7 @@ EVERY: dict[str, Callable[[], FigureData]] = {
     "specification_curve": made.specification_curve,
     "density": made.density,
     "ecdf": made.ecdf,
+    "contour": made.contour,
 }
 LONG = "a very long name of a place or a program that nobody could shorten, with several more words in it"
 EXTREMES: dict[str, Callable[[], FigureData]] = {
@@ -51,6 +52,9 @@ EXTREMES: dict[str, Callable[[], FigureData]] = {
     "sixty covariates": lambda: made.love(60),
     "one covariate": lambda: made.love(1),
     "long covariates": lambda: made.love(6, name=LONG),
+    "many measured covariates": lambda: made.contour(4, name=LONG),
+    "no measured covariate": lambda: made.contour(0),
+    "huge remainders": lambda: made.contour(scale=1e7),
     "three panels": lambda: made.overlap(panels=3),
     "one bin": lambda: made.overlap(1),
     "hidden bins": lambda: made.overlap(hidden=tuple(range(0, 20, 2)), panels=2),

@@ -21,11 +21,13 @@ from evaltoolkit.designs.matching.missing import imputations_table, missing_tabl
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.rows import estimates
+from evaltoolkit.designs.matching.sensitivity import sensitivity
 from evaltoolkit.designs.matching.tables import (
     balance_table,
     characteristics_table,
     effect_table,
     flow_after,
+    ratio_table,
     score_table,
     sizes_table,
 )
@@ -57,8 +59,11 @@ class PropensityScoreMatching:
         fitted = fit_each(study, options, sample.content)
         sample.products.update(_products(fitted))
         rows = estimates(fitted)
-        found = checks(fitted)
-        maybe = (left_out_table(fitted), missing_table(fitted), imputations_table(fitted), score_table(fitted))
+        found, hidden = checks(fitted), sensitivity(fitted)
+        maybe = (
+            ratio_table(fitted, rows), left_out_table(fitted), missing_table(fitted), imputations_table(fitted),
+            score_table(fitted),
+        )  # fmt: skip
         draft = Draft(
             study=study_record(study),
             design=self.kind,
@@ -66,7 +71,8 @@ class PropensityScoreMatching:
             headline=rows[0],
             estimates=rows,
             diagnostics=found,
-            figures=(*figures(fitted, rows), *distribution_figures(fitted)),
+            sensitivity=hidden.checks,
+            figures=(*figures(fitted, rows), *distribution_figures(fitted), *hidden.figures),
             tables=(
                 effect_table(fitted, rows),
                 characteristics_table(fitted),

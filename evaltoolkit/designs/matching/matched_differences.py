@@ -56,7 +56,7 @@ def matched_difference(people: People, score: Score, matched: Matched, options: 
         way=asked.way,
         estimate=found.estimate,
         std_error=float(np.sqrt(named.variance)),
-        df=float("inf"),
+        df=float(max(found.focal.size - 1, 1)),
         means=_means(found, people, options.estimand),
         covariance=None,
         n_people=int(matched.used.sum()),
@@ -90,9 +90,11 @@ def _reused(
     j = options.variance_neighbours
     spread = "one variance" if matched.line is None or j == 0 else f"variance from {j} neighbours"
     why = "it was asked for; it counts how often each match is used"
-    plain = predicted is None and matched.complete and people.strata is None
-    if options.score_known or score.linear is None or not plain:
-        return _Named(variance, f"Abadie-Imbens 2006 ({spread})", why)
+    reason = _as_known(people, score, matched, options, adjusted=predicted is not None)
+    if reason:
+        return _Named(
+            variance, f"Abadie-Imbens 2006 ({spread})", f"{why}; the score is treated as known, since {reason}"
+        )
     design = np.column_stack([np.ones(people.treated.size), people.covariates.X])
     whose: Literal["ATT", "ATC", "ATE"] = "ATT" if options.estimand == "ATT" else "ATC"
     step = score_correction(design, score.linear, people.outcome, people.treated, whose, found.estimate)
@@ -100,6 +102,19 @@ def _reused(
     return _Named(
         corrected, f"Abadie-Imbens 2016 (estimated score, {spread})", f"{why}, and that the score is estimated"
     )
+
+
+def _as_known(people: People, score: Score, matched: Matched, options: Options, *, adjusted: bool) -> str:
+    """Return why the score is treated as known; empty where its estimation is accounted for."""
+    if options.score_known:
+        return "that was asked for"
+    if score.linear is None:
+        return "it was given"
+    if adjusted:
+        return "adjustment by regression takes its part"
+    if people.strata is not None:
+        return "people are matched exactly on other columns too"
+    return "" if matched.complete else "some people found no match"
 
 
 def _means(found: MatchingEffect, people: People, estimand: str) -> FloatArray:

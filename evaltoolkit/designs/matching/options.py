@@ -43,6 +43,8 @@ Effect = Literal["difference", "regression", "g-computation", "aipw"]
 
 __all__ = ["Covariate", "InteractTerm", "LogTerm", "Options", "SdWidth", "columns_of", "parse", "words_of"]
 
+Analysis = Literal["rosenbaum", "robustness-value", "e-value", "oster", "leave-one-covariate-out"]
+
 
 class Options(MatchingKeys):
     """The keys of a propensity-score-matching study."""
@@ -98,6 +100,15 @@ class Options(MatchingKeys):
         default=False, description="Abadie-Imbens errors: true to treat the estimated score as known"
     )
 
+    sensitivity: tuple[Analysis, ...] = Field(
+        ("rosenbaum", "robustness-value", "e-value"),
+        description="Analyses of what an unmeasured difference could do",
+    )
+    placebo_outcomes: tuple[str, ...] = Field(
+        (),
+        description="Columns that the program cannot have changed, on which no effect should be found",
+        json_schema_extra={"column": "placebo-outcomes"},
+    )
     outcome_before: tuple[str, ...] = Field(
         (),
         description="The outcome before the program, oldest first: changes since the last are compared, not levels",
@@ -202,6 +213,7 @@ def parse(study: Study) -> Options:
                     todo=f"remove '{column}' from covariates", where=study.place("covariates", i),
                 )  # fmt: skip
     _known_covariates(options, study)
+    _refuse_placebos(options, study)
     return options
 
 
@@ -216,6 +228,18 @@ def _known_covariates(options: Options, study: Study) -> None:
                     expected="names of covariates", todo=f"add '{name}' to covariates, or remove it from {key}",
                     where=study.place(key),
                 )  # fmt: skip
+
+
+def _refuse_placebos(options: Options, study: Study) -> None:
+    taken = {options.treated, study.outcome.column, *(c for one in options.covariates for c in columns_of(one))}
+    for i, name in enumerate(options.placebo_outcomes):
+        if name in taken:
+            raise OptionError(
+                f"the placebo outcome '{name}' has another role already",
+                expected="a column that the program cannot have changed and that people are not matched on",
+                todo=f"remove '{name}' from placebo_outcomes, or from covariates",
+                where=study.place("placebo_outcomes", i),
+            )  # fmt: skip
 
 
 def columns_of(covariate: Covariate) -> tuple[str, ...]:

@@ -154,6 +154,10 @@ def _check_columns(frame: pd.DataFrame, study: Study, options: Options) -> None:
                 todo=f"name another column for the {role}, or check data.missing", where=where,
             )  # fmt: skip
     binary_column(frame, options.treated, role="treated", where=study.place("treated"))
+    for i, name in enumerate(options.placebo_outcomes):
+        place = study.place("placebo_outcomes", i)
+        values = require_column(frame, name, role="placebo outcome", where=place)
+        numeric_column(frame.loc[values.notna()], name, role="placebo outcome", where=place)
     person = study.disclosure.person
     if person is not None and require_column(frame, person, role="person").duplicated().any():
         raise DuplicateRowsError(

@@ -11,6 +11,7 @@ from evaltoolkit.designs.matching.rows import RATIO_NAMES
 from evaltoolkit.designs.matching.score import MODEL_WORDS
 from evaltoolkit.kernels.balance import effective_size, is_binary
 from evaltoolkit.results import Column, Estimate, FlowStep, TableData, interval
+from evaltoolkit.results.types import ODDS_RATIO
 
 
 def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
@@ -34,14 +35,44 @@ def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
                 e.n_units if fitted.study.counts_people else None,
             )
             for e in rows
+            if not e.is_ratio
         ),
         main_rows=(0,),
     )  # fmt: skip
 
 
+def ratio_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData | None:
+    """Return the effect as ratios, for which 1 is no difference; None where there are none."""
+    ratios = [e for e in rows if e.is_ratio]
+    if not ratios:
+        return None
+    level = 100 * fitted.study.inference.level
+    people = fitted.study.counts_people
+    return TableData(
+        key="ratios", title="The effect as a ratio",
+        columns=(
+            Column(key="ratio", label="Ratio", kind="text"),
+            Column(key="estimate", label="With the program / without", digits=2),
+            Column(key="interval", label=f"{level:g}% interval", kind="text"),
+            Column(key="p_value", label="p", kind="p-value"),
+            Column(key="basis", kind="basis", governs=("estimate", "interval", "p_value")),
+        ),
+        rows=tuple(
+            (
+                RATIO_NAMES[e.term].capitalize(), e.estimate, interval(e.conf_low, e.conf_high), e.p_value,
+                e.n_units if people else None,
+            )
+            for e in ratios
+        ),
+        note="1 means no difference. "
+        + ("An odds ratio is farther from 1 than the risk ratio and is not to be read as one. "
+           if any(e.term == ODDS_RATIO for e in ratios) else "")
+        + "Intervals by the delta method on the logarithm.",
+    )  # fmt: skip
+
+
 def _label(e: Estimate) -> str:
-    named = "percent" if e.kind == "percent" else RATIO_NAMES.get(e.term)
-    return e.estimator if named is None else f"{e.estimator}, {named}"
+    return f"{e.estimator}, percent" if e.kind == "percent" else e.estimator
 
 
 def balance_table(fitted: Fitted) -> TableData:
