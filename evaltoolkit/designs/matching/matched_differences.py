@@ -40,7 +40,7 @@ def matched_difference(people: People, score: Score, matched: Matched, options: 
         There are no pairs, or the effect was to be estimated by g-computation.
     """
     pairs = matched.pairs
-    if pairs is None or asked.way == "g-computation":
+    if pairs is None or asked.way not in {"difference", "regression"}:
         raise OptionError(
             "inference 'abadie-imbens' is for differences between people and their matches",
             expected="pairs (method 'nearest' or 'optimal'), and effect = 'difference' or 'regression'",
@@ -91,7 +91,7 @@ def _reused(
     spread = "one variance" if matched.line is None or j == 0 else f"variance from {j} neighbours"
     why = "it was asked for; it counts how often each match is used"
     reason = _as_known(people, score, matched, options, adjusted=predicted is not None)
-    if reason:
+    if reason or score.linear is None:
         return _Named(
             variance, f"Abadie-Imbens 2006 ({spread})", f"{why}; the score is treated as known, since {reason}"
         )
@@ -108,8 +108,8 @@ def _as_known(people: People, score: Score, matched: Matched, options: Options, 
     """Return why the score is treated as known; empty where its estimation is accounted for."""
     if options.score_known:
         return "that was asked for"
-    if score.linear is None:
-        return "it was given"
+    if score.model != "logit" or score.linear is None:
+        return "it was given" if score.model is None else "it is no logit"
     if adjusted:
         return "adjustment by regression takes its part"
     if people.strata is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from evaltoolkit.designs.matching.fitted import Fitted
@@ -23,7 +24,7 @@ def sensitivity(fitted: Fitted) -> Sensitivity:
     """Return the analyses named in ``sensitivity``, in a fixed order, and the placebo outcomes where some are named."""
     asked = fitted.options.sensitivity
     told = omitted(fitted) if "robustness-value" in asked else None
-    made = {
+    made: dict[str, Callable[[], Diagnostic]] = {
         "rosenbaum": lambda: rosenbaum(fitted),
         "robustness-value": lambda: robustness(fitted, told),
         "e-value": lambda: e_values(fitted),
