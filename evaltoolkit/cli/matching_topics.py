@@ -31,6 +31,52 @@ INFERENCE: Final = {
         "Predicts everybody's outcome with and without the program from an outcome model and averages the difference. "
         "For yes/no outcomes the model is logistic, for counts log-linear, so that risks stay between 0 and 1."
     ),
+    "weighting": (
+        "Keeps everybody and counts some people more and others less, until both groups are alike. Weights come from "
+        "the chance of being served (inverse-probability, overlap, matching), or balance the covariates themselves "
+        "(entropy, cbps, energy)."
+    ),
+    "inverse-probability": (
+        "Weights one over the chance of being in one's own group. People who were unlikely to be where they are count "
+        "most; a few large weights can decide the answer. truncate cuts them. "
+        "Lunceford and Davidian (2004), doi:10.1002/sim.1903."
+    ),
+    "overlap": (
+        "Weights each person by the chance of being in the other group. The answer is about people who could well have "
+        "been in either (ATO), and nobody's weight is large. Li, Morgan and Zaslavsky (2018), "
+        "doi:10.1080/01621459.2016.1260466."
+    ),
+    "entropy": (
+        "Weights that make the averages of the covariates agree exactly and are otherwise as even as can be. Refused "
+        "where no weights can, with the covariates named. Hainmueller (2012), doi:10.1093/pan/mpr025."
+    ),
+    "cbps": (
+        "A score estimated so that its weights make the averages of the covariates agree exactly. "
+        "Imai and Ratkovic (2014), doi:10.1111/rssb.12027."
+    ),
+    "energy": (
+        "Weights that bring the whole distributions of the covariates together, not their averages alone; for at most "
+        "4,000 people. Its plain errors are wide; the bootstrap is closer. Huling and Mak (2024), "
+        "doi:10.1515/jci-2022-0029."
+    ),
+    "aipw": (
+        "Doubly robust: an outcome model in each group, corrected by weights. Right if either the outcome models or "
+        "the score are. folds fits the models on other people than those they are used for (cross-fitting). "
+        "Robins, Rotnitzky and Zhao (1994), doi:10.1080/01621459.1994.10476818."
+    ),
+    "m-estimation": (
+        "Errors from the stacked equations of score, weights and outcome models, so that they know that the weights "
+        "are estimated. Where a group is small in effect (below 30), auto enlarges them as HC2 does. "
+        "Stefanski and Boos (2002), doi:10.1198/000313002753631330."
+    ),
+    "penalized": (
+        "A logit for the chance of being served with Firth's penalty, which exists even where covariates tell the "
+        "groups apart. Firth (1993), doi:10.1093/biomet/80.1.27."
+    ),
+    "boosted": (
+        "The chance of being served by boosted trees (pip install 'evaltoolkit[boosted]'), with as many trees as "
+        "balance the covariates best. McCaffrey, Ridgeway and Morral (2004), doi:10.1037/1082-989X.9.4.403."
+    ),
     "risk-ratio": "The risk with the program divided by the risk without it. 1 means no difference.",
     "odds-ratio": (
         "The odds with the program divided by the odds without it. For common outcomes it is farther from 1 than the "
@@ -60,6 +106,14 @@ DIAGNOSTICS: Final = {
     "leave-one-covariate-out": (
         "Everything is done again without one covariate after another. A result that hangs on one covariate needs a "
         "reason to trust that covariate."
+    ),
+    "effective-size": (
+        "As how many equally weighted people a weighted group counts. Uneven weights leave few, however many people "
+        "there are; below 30 the standard error is shaky, below 10 the answer is."
+    ),
+    "largest-weight": (
+        "The largest share of one person in the weight of a group. Over 5% the answer hangs on single people: overlap "
+        "weights, truncate or another estimand help."
     ),
     "outcome-separation": (
         "Whether some combination of covariates tells the outcome fully. Then single coefficients of the outcome model "

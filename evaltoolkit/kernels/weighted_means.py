@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from evaltoolkit.kernels.standardized import Standardized
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+_MOST_LEVERAGE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,30 @@ class Means:
         """Effect as a difference."""
         return float(self.means[1] - self.means[0])
 
+    def enlarged(self, leverage: FloatArray) -> Means:
+        r"""Return the same means with influence functions over :math:`\sqrt{1 - h_i}`, as HC2 does with residuals.
+
+        In small groups people pull weights and outcome models to themselves, which makes their residuals, and with them
+        the error, too small.
+
+        Parameters
+        ----------
+        leverage
+            :math:`h_i`, from 0 to below 1, shape (n,).
+
+        References
+        ----------
+        MacKinnon, J. and White, H. (1985). Some heteroskedasticity-consistent covariance matrix estimators with
+        improved finite sample properties. Journal of Econometrics 29. doi:10.1016/0304-4076(85)90158-7
+
+        Examples
+        --------
+        >>> means = Means(np.array([0.0, 1.0]), np.ones((2, 2)))
+        >>> means.enlarged(np.array([0.0, 0.75])).influence[0].tolist()
+        [1.0, 2.0]
+        """
+        return replace(self, influence=self.influence / np.sqrt(1 - leverage))
+
     def covariance(self, clusters: IntArray | None = None) -> FloatArray:
         r"""Return :math:`\frac{1}{n^2} \sum_i \phi_i \phi_i'`, or of sums within clusters times G/(G - 1).
 
@@ -61,6 +87,29 @@ class Means:
         g = int(clusters.max()) + 1
         sums = np.stack([np.bincount(clusters, weights=row, minlength=g) for row in phi])
         return np.asarray(g / (g - 1) * (sums @ sums.T) / n**2)
+
+
+def leverages(rows: Standardized, treated: Mask, weights: FloatArray) -> FloatArray:
+    r"""Return :math:`w_i z_i' (\sum_{j} w_j z_j z_j')^{-1} z_i` over each person's own group, at most 0.95, shape (n,).
+
+    Parameters
+    ----------
+    rows
+        Covariates of n people.
+    treated, weights
+        Shape (n,).
+
+    Examples
+    --------
+    >>> rows, t = Standardized.of(np.array([[0.0], [1], [2], [0], [1]])), np.array([True, True, True, False, False])
+    >>> leverages(rows, t, np.ones(5)).round(3).tolist()
+    [0.833, 0.333, 0.833, 0.95, 0.95]
+    """
+    found = np.zeros(treated.size)
+    for arm in (treated, ~treated):
+        Z, w = rows.Z[:, arm], weights[arm]
+        found[arm] = w * np.einsum("ij,ij->j", np.linalg.pinv((Z * w) @ Z.T, hermitian=True) @ Z, Z)
+    return np.clip(found, 0.0, _MOST_LEVERAGE)
 
 
 def weighted_means(outcome: FloatArray, treated: Mask, found: EstimatedWeights) -> Means:

@@ -84,6 +84,18 @@ def test_the_bootstrap_agrees_with_equations(effect: str) -> None:
     assert draw.inference.startswith("bootstrap of people")
 
 
+@pytest.mark.parametrize("effect", ["difference", "regression", "aipw"])
+def test_small_groups_have_larger_errors_that_say_so(effect: str) -> None:
+    frame = people(70)
+    plain = run(frame, effect=effect, inference="m-estimation").result.headline
+    auto = run(frame, effect=effect).result
+    assert auto.headline.std_error > plain.std_error
+    assert "HC2" in auto.headline.inference
+    assert "HC2" not in plain.inference
+    assert any("small in effect" in method.text for method in auto.statements.methods)
+    assert "HC2" not in run(effect=effect).result.headline.inference
+
+
 def test_g_computation_after_weighting_follows_the_kind_of_outcome() -> None:
     outcome = ev.Outcome(column="enrolled", kind="binary", role="service-access")
     m = run(outcome=outcome, effect="g-computation", weighting="entropy")

@@ -25,7 +25,7 @@ from evaltoolkit.kernels.score_weights import (
     truncated,
 )
 from evaltoolkit.kernels.standardized import Standardized
-from evaltoolkit.kernels.weighted_means import Means, regression_means, weighted_means
+from evaltoolkit.kernels.weighted_means import Means, leverages, regression_means, weighted_means
 
 ESTIMANDS: tuple[Estimand, ...] = ("ATT", "ATC", "ATE", "ATO", "ATM")
 
@@ -316,6 +316,17 @@ def test_truncation_moves_the_largest_weights_only() -> None:
     assert (cut.weights > 0).all()
     assert (cut.equations[0].slope[cut.weights < found.weights] == 0).all()
     assert weighted_means(y, t, cut).difference != weighted_means(y, t, found).difference
+
+
+def test_leverages_are_those_of_weighted_regression() -> None:
+    X, t, _ = world(80)
+    found = by_score(X, t, "ATE")
+    Z = np.column_stack([np.ones(t.size), X])
+    mine = leverages(Standardized.of(X), t, found.weights)
+    for arm in (t, ~t):
+        root = np.sqrt(found.weights[arm])[:, None]
+        hat = (root * Z[arm]) @ np.linalg.pinv(root * Z[arm])
+        np.testing.assert_allclose(mine[arm], np.minimum(np.diag(hat), 0.95), atol=1e-10)
 
 
 def test_clusters_of_one_are_no_clusters_up_to_their_factor() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from evaltoolkit.kernels.augmented import Scorer, augmented_means, averaged, cro
 from evaltoolkit.kernels.balance import effective_size
 from evaltoolkit.kernels.propensity import inverse_link
 from evaltoolkit.kernels.standardized import Standardized
-from evaltoolkit.kernels.weighted_means import Means, regression_means, weighted_means
+from evaltoolkit.kernels.weighted_means import Means, leverages, regression_means, weighted_means
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,6 +31,8 @@ FAMILIES: dict[str, Family] = {
     "binary": "binomial", "proportion": "binomial", "count": "poisson", "rate": "poisson",
 }  # fmt: skip
 METHODS = ("auto", "m-estimation", "bootstrap")
+SMALL: Final = 30
+"""Effective size of a group below which plain errors are too small: see docs/coverage_weighting.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ def weighted_effect(
     """Estimate the effect after weighting: a difference, a regression, g-computation, or doubly robust.
 
     Errors come from stacked estimating equations of score, weights and outcome models (M-estimation); for aipw from
-    influence functions. Where weights do not come from equations (boosted trees, energy balancing, a given score) they
-    are taken as given. The t reference has the degrees of freedom of Welch, with effective group sizes. The bootstrap
-    draws people and does everything again.
+    influence functions. Where a group is small in effect, ``auto`` enlarges them as HC2 does. Where weights do not come
+    from equations (boosted trees, energy balancing, a given score) they are taken as given. The t reference has the
+    degrees of freedom of Welch, with effective group sizes. The bootstrap draws people and does everything again.
 
     Raises
     ------
@@ -95,7 +98,14 @@ def weighted_effect(
     parameters = 1 if asked.way == "difference" else people.covariates.X.shape[1] + 1
     _enough(people.treated, parameters, options.folds if asked.way == "aipw" else 1, found.where)
     means = means_of(found, asked.way)
-    both, name, why = means.covariance(), *_named(found, asked.way)
+    name, why = _named(found, asked.way)
+    if asked.method == "auto" and _few_in_effect(found):
+        means = _enlarged(found, asked.way, means)
+        name, why = (
+            f"{name}, HC2",
+            f"{why}; a group is small in effect (below {SMALL}), where plain errors are too small",
+        )
+    both = means.covariance()
     if asked.method == "bootstrap":
         both, name = resampled(found, asked, rematch)
         why = "it was asked for; everything is done again in each draw, the score included"
@@ -113,6 +123,22 @@ def weighted_effect(
         why=why,
         aliased=tuple(people.covariates.names[j] for j in means.aliased),
     )
+
+
+def _few_in_effect(found: Weighed) -> bool:
+    """Whether a group is small; errors of given weights and of cross-fitting are wide enough without help."""
+    weights = found.matched.estimated
+    if weights is None or not weights.equations or found.options.folds > 1:
+        return False
+    t, w = found.people.treated, found.matched.weights
+    return min(effective_size(w[t]), effective_size(w[~t])) < SMALL
+
+
+def _enlarged(found: Weighed, way: str, means: Means) -> Means:
+    weights, t = found.matched.estimated, found.people.treated
+    assert weights is not None
+    assert weights.rows is not None
+    return means.enlarged(leverages(weights.rows, t, np.ones(t.size) if way == "aipw" else weights.weights))
 
 
 def resampled(found: Weighed, asked: Asked, rematch: Rematch) -> tuple[FloatArray, str]:

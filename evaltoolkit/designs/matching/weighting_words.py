@@ -167,6 +167,10 @@ def errors_method(fitted: Fitted) -> Method:
             "From weighted residuals, with the weights taken as given; balancing usually makes the truth a little "
             "smaller"
         )
+    if inference.endswith("HC2"):
+        text += (
+            ". Each person's part is enlarged by what it pulls the fit to itself, because a group is small in effect"
+        )
     return Method(
         title="Standard errors",
         text=f"{text} ({inference}). Intervals use the t distribution with {fitted.main.df} degrees of freedom, by "
