@@ -129,7 +129,7 @@ def test_those_left_out_are_described() -> None:
     m = far_away(24)
     rows = {row[0]: row for row in table(m, "left_out").rows}
     assert rows["need"][1] > 5 > rows["need"][2]
-    assert "differ most in need: it is higher" in check(m, "unmatched").text
+    assert "differ most in need, which is higher" in check(m, "unmatched").text
     for name, row in rows.items():
         if name.startswith("home"):
             assert (row[1] is None) == (row[2] is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted, effect_by
 from evaltoolkit.designs.matching.options import columns_of
 from evaltoolkit.results import Assumption, Diagnostic, interval, level_text, number
@@ -49,11 +50,13 @@ def _before(fitted: Fitted) -> Diagnostic:
     level = fitted.study.inference.level
     low, high = found.interval(level)
     alike = low <= 0 <= high
+    factor, unit = display(fitted)
+    shown, effect = (number(factor * e.estimate, signed=True) for e in (found, fitted.main))
     text = (
         f"Between the last two measurements before the program, the {fitted.done} groups drifted apart by "
-        f"{number(found.estimate, signed=True)} ({level_text(level)} interval {interval(low, high)}). "
+        f"{shown}{' ' + unit if unit else ''} ({level_text(level)} interval {interval(factor * low, factor * high)}). "
         + ("No drift can be told from chance; " if alike else "This is more than chance allows; ")
-        + f"the change since then, which is the effect, is {number(fitted.main.estimate, signed=True)}."
+        + f"the change since then, which is the effect, is {effect}."
     )
     return Diagnostic(
         name="changes-before", question=question, statistic="difference of changes before the program",

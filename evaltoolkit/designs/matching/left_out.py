@@ -66,4 +66,4 @@ def describes(fitted: Fitted) -> str:
     if not np.isfinite(size) or size < 0.1:
         return "Those left out are like those matched on what was measured."
     direction = "higher" if row[3] > 0 else "lower"  # type: ignore[operator]
-    return f"Those left out differ most in {row[0]}: it is {direction} by {size:.2f} standard deviations on average."
+    return f"Those left out differ most in {row[0]}, which is {direction} by {size:.2f} standard deviations on average."

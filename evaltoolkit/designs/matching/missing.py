@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.results import Column, Diagnostic, TableData, number, plural
 from evaltoolkit.results.types import Cell
@@ -120,8 +121,10 @@ def _information(fitted: Fitted) -> Diagnostic:
         raise ValueError(msg)
     lost, m = found.pooled.missing_information, found.m
     enough = m >= 100 * lost
+    factor, unit = display(fitted)
+    low, high = (number(factor * float(v), signed=True) for v in (found.estimates.min(), found.estimates.max()))
     text = (
-        f"The effect ranges from {number(float(found.estimates.min()))} to {number(float(found.estimates.max()))} over "
+        f"The effect ranges from {low} to {high}{' ' + unit if unit else ''} over "
         f"{m} imputations. About {number(100 * lost, 0)}% of the information about it is lost to missing values and to "
         f"matching anew in each. {'There are enough imputations.' if enough else 'More imputations would be steadier.'}"
     )
