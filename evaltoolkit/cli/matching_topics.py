@@ -4,6 +4,45 @@ from __future__ import annotations
 
 from typing import Final
 
+METHODS: Final = {
+    "optimal": (
+        "Pairs whose distances add up to the least possible, so that nobody takes a match that somebody else needs more. "
+        "Exact, at any number of people on a score without a caliper. Rosenbaum (1989), "
+        "doi:10.1080/01621459.1989.10478868."
+    ),
+    "full": (
+        "Matched sets that use everybody: each set holds one person of one group and one or more of the other, and all "
+        "distances together are the least possible. Hansen (2004), doi:10.1198/016214504000000647."
+    ),
+    "subclass": (
+        "People in a few groups with about the same chance of being served, compared within these groups. Rosenbaum and "
+        "Rubin (1984), doi:10.1080/01621459.1984.10478078."
+    ),
+    "exact": "People compared only with people who are the same on every column that is named.",
+    "coarsened-exact": (
+        "People compared only with people who fall into the same ranges of every covariate. Wider ranges keep more people "
+        "and make them less alike. Iacus, King and Porro (2012), doi:10.1093/pan/mpr013."
+    ),
+    "cardinality": (
+        "The largest groups of served and not served people whose averages agree on every covariate. Zubizarreta, "
+        "Paredes and Rosenbaum (2014), doi:10.1214/13-AOAS713."
+    ),
+    "kernel": (
+        "Each person compared with an average of the other group in which the most similar count most. Heckman, "
+        "Ichimura and Todd (1997), doi:10.2307/2971733."
+    ),
+    "radius": "Each person compared with the average of all people of the other group within the caliper.",
+    "mahalanobis": (
+        "A distance on several covariates at once that counts each in its own spread and does not count twice what two "
+        "covariates share. Rubin (1980), doi:10.2307/2529981. robust-mahalanobis takes ranks, which outliers and rare "
+        "categories do not pull; scaled-euclidean only divides each covariate by its standard deviation."
+    ),
+    "common-support": (
+        "The range of the score in which both groups are found. common_support leaves out who lies outside before "
+        "matching; the effect is then about the others only, and the report says how many left."
+    ),
+}
+
 INFERENCE: Final = {
     "cr1": (
         "Standard errors for groups whose members go together, such as the two people of a pair or the people of a "

@@ -250,7 +250,7 @@ _ROLES: Final = {
 }
 
 TOPICS: Final[dict[str, dict[str, str]]] = {
-    "estimator": _ESTIMATORS,
+    "estimator": _ESTIMATORS | matching_topics.METHODS,
     "inference": matching_topics.INFERENCE,
     "diagnostic": _DIAGNOSTICS | matching_topics.DIAGNOSTICS,
     "standard": _STANDARDS,

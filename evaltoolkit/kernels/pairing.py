@@ -94,7 +94,7 @@ class Pairs:
     @property
     def n_focal(self) -> int:
         """Number of focal units that have a match."""
-        return int(np.unique(self.focal).size)
+        return int(np.count_nonzero(np.bincount(self.focal))) if self.focal.size else 0
 
 
 def pair_nearest(

@@ -73,7 +73,7 @@ class Matched:
     def n_sets(self) -> int:
         """Number of matched sets; of people where nobody stands in a set."""
         if self.sets is not None:
-            return int(np.unique(self.sets[self.sets >= 0]).size)
+            return int(np.count_nonzero(np.bincount(self.sets[self.sets >= 0])))
         if self.pairs is not None:
             return self.pairs.n_focal
         return int(self.used.sum())
