@@ -6,8 +6,8 @@ from typing import Final
 
 METHODS: Final = {
     "optimal": (
-        "Pairs whose distances add up to the least possible, so that nobody takes a match that somebody else needs more. "
-        "Exact, at any number of people on a score without a caliper. Rosenbaum (1989), "
+        "Pairs whose distances add up to the least possible, so that nobody takes a match that somebody else needs "
+        "more. Exact, at any number of people on a score without a caliper. Rosenbaum (1989), "
         "doi:10.1080/01621459.1989.10478868."
     ),
     "full": (
@@ -15,13 +15,13 @@ METHODS: Final = {
         "distances together are the least possible. Hansen (2004), doi:10.1198/016214504000000647."
     ),
     "subclass": (
-        "People in a few groups with about the same chance of being served, compared within these groups. Rosenbaum and "
-        "Rubin (1984), doi:10.1080/01621459.1984.10478078."
+        "People in a few groups with about the same chance of being served, compared within these groups. Rosenbaum "
+        "and Rubin (1984), doi:10.1080/01621459.1984.10478078."
     ),
     "exact": "People compared only with people who are the same on every column that is named.",
     "coarsened-exact": (
-        "People compared only with people who fall into the same ranges of every covariate. Wider ranges keep more people "
-        "and make them less alike. Iacus, King and Porro (2012), doi:10.1093/pan/mpr013."
+        "People compared only with people who fall into the same ranges of every covariate. Wider ranges keep more "
+        "people and make them less alike. Iacus, King and Porro (2012), doi:10.1093/pan/mpr013."
     ),
     "cardinality": (
         "The largest groups of served and not served people whose averages agree on every covariate. Zubizarreta, "

@@ -175,8 +175,10 @@ def _caliper(fitted: Fitted) -> Diagnostic:
         return Diagnostic(name="caliper", question=question, verdict="not-applicable", text=text)
     if width is None or options.caliper is None:
         everyone = fitted.matched.complete
-        paired = (
-            "everybody was paired with whoever was left, however different" if everyone else "pairs may be far apart"
+        far = {"full": "sets may hold people who are far apart", "optimal": "single pairs may be far apart"}
+        paired = far.get(
+            options.method,
+            "everybody was paired with whoever was left, however different" if everyone else "pairs may be far apart",
         )
         careful = options.replace or not everyone
         text = f"No caliper was set, so {paired}." if not careful else "No caliper was set."
@@ -195,14 +197,16 @@ def _caliper(fitted: Fitted) -> Diagnostic:
 
 
 def _pairs(fitted: Fitted) -> Diagnostic:
-    n = fitted.matched.n_sets
+    by_person = fitted.main.inference.startswith("HC1")
+    n = int(fitted.used.sum()) if by_person else fitted.matched.n_sets
+    what = fitted.unit if by_person else "matched sets"
     hidden = fitted.study.counts_people and fitted.cells.hides(n)
     count = fitted.cells.people(n) if fitted.study.counts_people else f"{n:,}"
-    text = f"The standard error rests on {count} matched sets ({fitted.main.inference})."
+    text = f"The standard error rests on {count} {what} ({fitted.main.inference})."
     if n < FEW_PAIRS:
         text += f" With fewer than {FEW_PAIRS}, intervals of this kind can be too narrow."
     return Diagnostic(
-        name="pairs", question="Are there enough matched sets for the interval?", statistic="matched sets",
+        name="pairs", question=f"Are there enough {what} for the interval?", statistic=what,
         value=None if hidden else float(n), threshold=float(FEW_PAIRS), verdict="pass" if n >= FEW_PAIRS else "caution",
         text=text,
     )  # fmt: skip

@@ -94,7 +94,7 @@ def _matching_approach(fitted: Fitted) -> tuple[str, ...]:
     method = fitted.options.method
     if method == "nearest":
         return _nearest_approach(fitted)
-    alike = _likeness(fitted)
+    alike = f"the {_likeness(fitted)}"
     lines = {
         "optimal": f"People were paired by {alike} so that the sum of all distances is the least possible. Nobody is "
         "in two pairs.",
@@ -176,8 +176,12 @@ def _limits(fitted: Fitted) -> str:
 def described(fitted: Fitted) -> Method:
     """Return the method in the field's terms."""
     options = fitted.options
-    facts = "".join(f" {fact.label}: {number(fact.value, 4)}." for fact in fitted.matched.facts)
+    facts = "".join(f" {fact.label}: {_figure(fact.value)}." for fact in fitted.matched.facts)
     return Method(title=_TITLES.get(options.method, "Matching"), text=_terms(fitted) + _limits(fitted) + facts)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else number(value, 4)
 
 
 _TITLES = {"nearest": "Pairing", "optimal": "Pairing", "full": "Matched sets"}
