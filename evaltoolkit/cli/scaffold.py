@@ -124,7 +124,9 @@ def _option_line(name: str, field: Any, role: str, guesses: dict[str, str], fram
     if role == "covariates":
         numeric = [c for c in map(str, frame.columns) if c not in used and pd.api.types.is_numeric_dtype(frame[c])]
         return f"{name} = {_toml([c for c in numeric if not _ID.search(c)])}   # guessed: keep what was fixed before"
-    if field.is_required() or role == "first-treated":
+    extra = field.json_schema_extra
+    asked = isinstance(extra, dict) and bool(extra.get("ask"))
+    if field.is_required() or asked or role == "first-treated":
         return f'{name} = "{FILL_IN}"'
     default = field.get_default(call_default_factory=True)
     plain = isinstance(default, str | int | float | bool)

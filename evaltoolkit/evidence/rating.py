@@ -15,6 +15,7 @@ from evaltoolkit.results import Estimate, EvidenceRating, Result, plural
 _START: Final = {
     "comparison-over-time": (3, "Places with and without the program were compared before and after it began."),
     "matched-comparison": (3, "Served people were compared with similar people who were not served."),
+    "many-series": (2, "Each site was compared with its own past; no comparison group rules out other changes."),
     "single-series": (2, "One series was compared with its own past; no comparison group rules out other changes."),
 }
 _CAUTIONS_THAT_COUNT: Final = 2

@@ -22,7 +22,7 @@ def its(
     *,
     outcome: str | Outcome,
     time: str,
-    interruption: Start | Sequence[Start],
+    interruption: Start | Sequence[Start] = (),
     every: str | None = None,
     family: str = "gaussian",
     population: str | None = None,
@@ -34,6 +34,8 @@ def its(
     recording_changes: Sequence[Mapping[str, Any]] = (),
     recorded: Mapping[str, Any] | None = None,
     unit: str | None = None,
+    first_treated: str | None = None,
+    pooling: str | None = None,
     treated_unit: str | None = None,
     control: str | Sequence[str] | None = None,
     control_population: str | None = None,
@@ -83,10 +85,14 @@ def its(
         "modelled": True}``.
     recorded
         ``{"first": ..., "last": ...}``: days between which recording was complete.
-    unit, treated_unit, control, control_population
-        Column of units, the one with the program, and what it is compared with: ``"mean"`` or ``"all"`` of the others,
-        ``"matched"``, ``"synthetic"``, or their names. Without ``unit``, ``control`` is a column (or several), and
-        ``control_population`` the column with its population.
+    unit, first_treated, pooling
+        Column of sites, each of which gets a model of its own; the column with the first period with the program at
+        each, in place of ``interruption``; and how they are pooled: ``"reml"`` (default), ``"paule-mandel"``,
+        ``"dersimonian-laird"``, ``"common-effect"``.
+    treated_unit, control, control_population
+        For a controlled series: with ``unit``, the one with the program, and what it is compared with: ``"mean"`` or
+        ``"all"`` of the others, ``"matched"``, ``"synthetic"``, or their names. Without ``unit``, ``control`` is a
+        column (or several), and ``control_population`` the column with its population.
     errors, error_model, lags
         How autocorrelation is dealt with: ``marginal-ar1`` (default), ``marginal-ar2``, ``marginal-seasonal-ar``,
         ``newey-west``, ``prais-winsten``, ``gls``, ``arma``, ``arima``, ``ols``, ``model-based``; details such as
@@ -126,7 +132,8 @@ def its(
         "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
         "season": season, "errors": errors, "error_model": error_model, "lags": lags, "phase_in": phase_in,
         "covariates": list(covariates), "events": list(events), "recording_changes": list(recording_changes),
-        "recorded": recorded, "unit": unit, "treated_unit": treated_unit, "control": control,
+        "recorded": recorded, "unit": unit, "first_treated": first_treated, "pooling": pooling,
+        "treated_unit": treated_unit, "control": control,
         "control_population": control_population,
     }  # fmt: skip
     shared = {

@@ -231,7 +231,7 @@ class Statements:
     limits: tuple[str, ...]
     references: tuple[Reference, ...]
     study_period: str = ""
-    comparison: Literal["comparison-over-time", "matched-comparison", "single-series"] = "single-series"
+    comparison: Literal["comparison-over-time", "matched-comparison", "many-series", "single-series"] = "single-series"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from evaltoolkit.designs.its.fitted import Fitted, fit
 from evaltoolkit.designs.its.options import Options
 from evaltoolkit.designs.its.residuals import look
 from evaltoolkit.designs.its.rows import estimates
+from evaltoolkit.designs.its.site_results import draft_of_sites
 from evaltoolkit.designs.its.tables import tables
 from evaltoolkit.designs.its.wording import estimand, statements
 from evaltoolkit.reduction import AnalysisSample
@@ -37,6 +38,9 @@ class InterruptedTimeSeries:
 
     def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
         """Estimate, check, describe, and seal."""
+        if options.many_sites:
+            draft = draft_of_sites(study, options, sample, self.kind)
+            return sealed(draft, study, sample, estimates_count_people=False)
         fitted = fit(study, options, sample.content)
         residuals = look(fitted.main)
         sample.products.update(_products(fitted))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
+from evaltoolkit.data import Calendar
 from evaltoolkit.designs.its.dependence import Errors
 from evaltoolkit.designs.its.estimators import (
     ERROR_WORDS,
@@ -96,6 +97,11 @@ class Fitted:
     def model(self) -> Model:
         """The regression."""
         return self.main.model
+
+    @property
+    def calendar(self) -> Calendar:
+        """How periods are written."""
+        return self.series.calendar
 
     @property
     def level(self) -> float:

@@ -46,8 +46,8 @@ class Options(Section):
 
     time: str = Field(description="Column of dates or periods", json_schema_extra={"column": "time"})
     interruption: Annotated[tuple[Start, ...], WithJsonSchema(_STARTS)] = Field(
-        min_length=1, description="First period with the program, or { date, label, effects }; a list where there are "
-        "several interruptions",
+        (), description="First period with the program, or { date, label, effects }; a list where there are several "
+        "interruptions. Needed, unless first_treated is given", json_schema_extra={"ask": True},
     )  # fmt: skip
     every: Literal["day", "week", "month", "quarter", "year"] | None = Field(
         None, description="Length of a period; read off the data where it is left out"
@@ -95,6 +95,13 @@ class Options(Section):
     unit: str | None = Field(
         None, description="Column of units where the data hold several series", json_schema_extra={"column": "unit"}
     )
+    first_treated: str | None = Field(
+        None, description="With unit: column with the first period with the program at each site, in place of "
+        "interruption", json_schema_extra={"column": "start of a site"},
+    )  # fmt: skip
+    pooling: Literal["reml", "paule-mandel", "dersimonian-laird", "common-effect"] = Field(
+        "reml", description="How the sites of unit are pooled: how the variance between them is estimated"
+    )
     treated_unit: str | None = Field(None, description="With control: the unit that had the program")
     control: str | tuple[str, ...] | None = Field(
         None, description="What the treated series is compared with. With unit: 'mean' or 'all' of the other units, "
@@ -132,6 +139,19 @@ class Options(Section):
         return value
 
     @model_validator(mode="after")
+    def _starts_agree(self) -> Options:
+        if bool(self.interruption) == (self.first_treated is not None):
+            msg = "give interruption, the first period with the program (or first_treated, a column, with unit)"
+            raise ValueError(msg)
+        if self.first_treated is not None and not self.many_sites:
+            msg = "first_treated is for many sites: it needs unit, and no control"
+            raise ValueError(msg)
+        if self.pooling != "reml" and not self.many_sites:
+            msg = "pooling is for many sites: it needs unit, and no control"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _controls_agree(self) -> Options:
         if self.control is not None and (self.unit is None) != (self.treated_unit is None):
             msg = "control with unit needs treated_unit, and treated_unit needs unit"
@@ -163,6 +183,11 @@ class Options(Section):
             msg = "errors = 'model-based' is for counts; with family = 'gaussian' write 'ols'"
             raise ValueError(msg)
         return self
+
+    @property
+    def many_sites(self) -> bool:
+        """Whether every unit has a model of its own."""
+        return self.unit is not None and self.control is None
 
     @property
     def moments(self) -> tuple[Moment, ...]:

@@ -72,8 +72,8 @@ class Periods:
     suspected: tuple[str, ...] = ()
     zeros: int = 0
 
-    def where(self, kept: Mask) -> Periods:
-        """Return some of the rows, shape (n,)."""
+    def where(self, kept: Mask | IntArray | slice) -> Periods:
+        """Return some of the rows."""
         return dataclasses.replace(
             self, steps=self.steps[kept], values=self.values[kept], units=self.units[kept],
             exposure=None if self.exposure is None else self.exposure[kept],

@@ -35,8 +35,10 @@ def prepare_alone(study: Study, options: Options, source: Source) -> AnalysisSam
     return AnalysisSample(series, flow, secret)
 
 
-def series_of(table: Periods, study: Study, options: Options) -> tuple[Series, tuple[FlowStep, ...]]:
-    """Return the series of one unit and the flow to it.
+def series_of(
+    table: Periods, study: Study, options: Options, starts: Starts | None = None
+) -> tuple[Series, tuple[FlowStep, ...]]:
+    """Return the series of one unit and the flow to it; ``starts`` where they are not those of the design file.
 
     Raises
     ------
@@ -45,7 +47,8 @@ def series_of(table: Periods, study: Study, options: Options) -> tuple[Series, t
     """
     known = table.known
     order = np.flatnonzero(known)[np.argsort(table.steps[known], kind="stable")]
-    starts = Starts.of(study, options, table.calendar)
+    if starts is None:
+        starts = Starts.of(study, options, table.calendar)
     steps = table.steps[order]
     series = Series(
         steps, table.values[order], None if table.exposure is None else table.exposure[order], starts.steps,
@@ -84,6 +87,11 @@ class Starts:
     own: dict[int, tuple[Effect, ...]]
     named: dict[int, str]
     phases: dict[int, Phase]
+
+    @classmethod
+    def at(cls, step: int, study: Study, options: Options, calendar: Calendar) -> Starts:
+        """Return one interruption in a given period."""
+        return cls((step,), {}, {}, _phases([step], study, options, calendar))
 
     @classmethod
     def of(cls, study: Study, options: Options, calendar: Calendar) -> Starts:
