@@ -162,3 +162,20 @@ def test_a_headline_without_an_interval_says_why() -> None:
     found = checks(still, estimator="stacked")["interval"]
     assert found.verdict == "fail"
     assert "no interval" in found.text
+
+
+@pytest.mark.parametrize("estimator", ["stacked", "lp-did", "chaisemartin"])
+@pytest.mark.parametrize("way", ["analytic", "jackknife"])
+def test_the_percent_goes_with_the_average_of_the_estimator(estimator: str, way: str) -> None:
+    """With one start all three average the periods from it on: so does the level that the change is relative to."""
+    frame = panel(cohorts=(2004, 0)).assign(y=lambda f: f["y"] - 195)
+    columns: dict[str, Any] = {"unit": "unit", "time": "year", "estimator": estimator, "inference": way}
+    columns |= {"treated": "on"} if estimator == "chaisemartin" else {"first_treated": "start"}
+    result = ev.did(frame, outcome=ev.Outcome("y", kind="count", role="wellbeing"), **columns).result
+    level = frame.loc[frame["on"] == 1, "y"].mean()
+    percent = next(e for e in result.estimates if e.kind == "percent")
+    h = result.headline
+    assert percent.estimate == pytest.approx(100 * h.estimate / (level - h.estimate))
+    # Both ends move with the effect, and little else does here.
+    assert percent.std_error == pytest.approx(100 * h.std_error * level / (level - h.estimate) ** 2, rel=0.5)
+    assert percent.conf_low < percent.estimate < percent.conf_high

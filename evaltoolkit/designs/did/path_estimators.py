@@ -45,6 +45,8 @@ class PathFit:
         Whether the effect is a mean over all treated observations, so that it goes with the treated mean.
     log_ratio, log_ratio_scores
         Of estimators in which effects multiply: the log of the rate ratio, and its scores.
+    level, level_scores
+        Where the effect is another average over the treated: the same average of their outcomes, and its scores.
     """
 
     effect: float
@@ -58,6 +60,8 @@ class PathFit:
     averages: bool
     log_ratio: float | None = None
     log_ratio_scores: FloatArray | None = None
+    level: float | None = None
+    level_scores: FloatArray | None = None
 
 
 class PathEstimator(Protocol):
@@ -72,6 +76,15 @@ def two_way(panel: Panel) -> TwoWayPanel:
     """Return the panel as the two-way kernels take it."""
     X = panel.covariates if panel.covariates.shape[2] else None
     return two_way_panel(panel.outcome, panel.start, panel.periods, panel.clusters, panel.weights, X, panel.groups)
+
+
+def with_program(panel: Panel) -> FloatArray:
+    """Return outcomes from the start on, and zeros before: an effect on these is the mean outcome of the treated.
+
+    That holds where the effect is a weighted sum of outcomes in which untreated ones only tell what would have been.
+    """
+    on = panel.periods[None, :] >= panel.start[:, None]
+    return np.where(np.isfinite(panel.outcome), np.where(on, panel.outcome, 0.0), np.nan)
 
 
 def window_of(panel: Panel, bounds: Bounds) -> Window:
@@ -211,11 +224,13 @@ class StackedCohorts:
         """Return the average effect and the path; t with G - 1 degrees of freedom."""
         before, after = self._reach(panel)
         window = StackWindow(before, after, self.comparison, anticipation=self.anticipation)
-        found = stacked(panel.outcome, panel.start, panel.periods, window, panel.clusters, panel.weights)
+        rest = panel.start, panel.periods, window, panel.clusters, panel.weights
+        found, level = stacked(panel.outcome, *rest), stacked(with_program(panel), *rest)
         df = float(found.n_clusters - 1)
         return PathFit(
             found.overall, found.overall_scores, found.event_time, found.effects, found.scores, df,
-            np.full(found.event_time.size, df), np.zeros(0), averages=False,
+            np.full(found.event_time.size, df), np.zeros(0), averages=False, level=level.overall,
+            level_scores=level.overall_scores,
         )  # fmt: skip
 
     def _reach(self, panel: Panel) -> tuple[int, int]:
@@ -250,18 +265,22 @@ class Projections:
         if not np.isfinite(whole.pooled[0]):
             raise ProjectionError
         G = path.n_clusters.astype(np.float64)
+        level = None if panel.covariates.shape[2] else self._run(panel, 0, pooled, with_program(panel))
         return PathFit(
             float(whole.pooled[0]), whole.pooled_scores[:, 0], path.horizon, path.effects, path.scores,
             float(G.max() - 1), G - 1, np.zeros(0), averages=False,
+            level=None if level is None else float(level.pooled[0]),
+            level_scores=None if level is None else level.pooled_scores[:, 0],
         )  # fmt: skip
 
-    def _run(self, panel: Panel, before: int, after: int) -> Projection:
+    def _run(self, panel: Panel, before: int, after: int, outcome: FloatArray | None = None) -> Projection:
         horizons = Horizons(before, after, self.weighting, self.comparison)
         if panel.covariates.shape[2]:
             return adjusted_projection(
                 panel.outcome, panel.start, panel.periods, panel.covariates, horizons, panel.clusters, panel.weights
             )
-        return local_projection(panel.outcome, panel.start, panel.periods, horizons, panel.clusters, panel.weights)
+        y = panel.outcome if outcome is None else outcome
+        return local_projection(y, panel.start, panel.periods, horizons, panel.clusters, panel.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,14 +293,18 @@ class Switchers:
         """Return the average effect per unit of treatment and the path; errors have a normal reference."""
         assert panel.treatment is not None
         placebos, effects = self._reach(panel.treatment)
-        found = switching(
-            panel.outcome, panel.treatment, Switches(effects, placebos, variance="corrected"), panel.clusters,
-            panel.weights,
-        )  # fmt: skip
+        how = Switches(effects, placebos, variance="corrected")
+        rest = panel.treatment, how, panel.clusters, panel.weights
+        found = switching(panel.outcome, *rest)
+        # Where some stop, the treated outcome is not that after the change.
+        joined = bool((panel.treatment[panel.start != NEVER, 0] == 0).all())
+        level = switching(with_program(panel), *rest) if joined else None
         inf = float("inf")
         return PathFit(
             found.average, found.average_scores, found.event_time, found.effects, found.scores, inf,
             np.full(found.event_time.size, inf), np.zeros(0), averages=False,
+            level=None if level is None else level.average,
+            level_scores=None if level is None else level.average_scores,
         )  # fmt: skip
 
     def _reach(self, treatment: FloatArray) -> tuple[int, int]:

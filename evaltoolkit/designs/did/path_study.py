@@ -52,24 +52,26 @@ def path_study(panel: Panel, estimator: PathEstimator, choice: Choice, study: St
     none = np.zeros(1, dtype=np.int64)
     effect = Family(none, np.array([fit.effect]), fit.scores[:, None], np.array([fit.df]))
     events = Family(fit.labels, fit.path, fit.path_scores, fit.path_df)
+    levels = None
     if choice.way == "jackknife":
-        effect, events = _deleted(panel, estimator, fit, choice)
+        effect, events, levels = _deleted(panel, estimator, fit, choice)
     elif by_rows(choice.way):
         effect, events = of_regression(panel, estimator, choice.way, study, (effect, events))
-    ratio = _log_ratio(panel, fit, effect, jackknife=choice.way == "jackknife")
+    ratio = _log_ratio(panel, fit, effect, levels)
     return PathStudy(effect, events, ratio, fit.covariate_effects)
 
 
-def _deleted(panel: Panel, estimator: PathEstimator, fit: PathFit, choice: Choice) -> tuple[Family, Family]:
-    """Return effect and path with the spread of deletions of clusters."""
+def _deleted(panel: Panel, estimator: PathEstimator, fit: PathFit, choice: Choice) -> tuple[Family, Family, FloatArray]:
+    """Return effect and path with the spread of deletions of clusters, and the treated level without each, (C,)."""
     size = panel.n_clusters
-    one, path = np.full(size, np.nan), np.full((size, fit.labels.size), np.nan)
+    one, level, path = np.full(size, np.nan), np.full(size, np.nan), np.full((size, fit.labels.size), np.nan)
     for c in range(size):
         try:
             part = estimator.fitted(panel.where(panel.clusters != c))
         except (ValueError, np.linalg.LinAlgError):
             continue
         one[c] = part.effect
+        level[c] = np.nan if part.level is None else part.level
         at = np.searchsorted(fit.labels, part.labels)
         known = (at < fit.labels.size) & np.isin(part.labels, fit.labels)
         path[c, at[known]] = part.path[known]
@@ -80,43 +82,50 @@ def _deleted(panel: Panel, estimator: PathEstimator, fit: PathFit, choice: Choic
             np.zeros(1, dtype=np.int64), np.array([fit.effect]), scale * (one - fit.effect)[:, None], np.array([df])
         ),
         Family(fit.labels, fit.path, scale * (path - fit.path), np.full(fit.labels.size, df)),
+        level,
     )
 
 
-def _log_ratio(panel: Panel, fit: PathFit, effect: Family, *, jackknife: bool) -> Family | None:
-    if not fit.averages:
+def _log_ratio(panel: Panel, fit: PathFit, effect: Family, levels: FloatArray | None) -> Family | None:
+    """Return the log of the treated mean over its counterfactual; ``levels`` are those of the jackknife."""
+    if not fit.averages and fit.level is None:
         return None
-    if fit.log_ratio is not None and fit.log_ratio_scores is not None and not jackknife:
+    if fit.log_ratio is not None and fit.log_ratio_scores is not None and levels is None:
         return Family(effect.labels, np.array([fit.log_ratio]), fit.log_ratio_scores[:, None], effect.df)
     on = (panel.periods[None, :] >= panel.start[:, None]) & np.isfinite(panel.outcome)
     w = np.asarray(on * (1.0 if panel.weights is None else panel.weights[:, None]), dtype=np.float64)
-    mean = float((w * np.where(on, panel.outcome, 0.0)).sum() / w.sum())
+    mean = float((w * np.where(on, panel.outcome, 0.0)).sum() / w.sum()) if fit.level is None else fit.level
     without = mean - fit.effect
     if mean <= 0 or without <= 0:
         return None
     value = np.array([np.log(mean / without)])
     if effect.known is not None:
         return _of_bounds(effect, mean, value)
-    if jackknife:
-        return _of_deletions(panel, w, effect, value)
-    scores = _mean_scores(panel, w, mean)
-    if scores.size != effect.spread.shape[0]:
+    if levels is not None:
+        return _of_deletions(_left_means(panel, w) if fit.level is None else levels, effect, value)
+    scores = _mean_scores(panel, w, mean) if fit.level_scores is None else fit.level_scores
+    if scores.size != panel.n_clusters or scores.size != effect.spread.shape[0]:
         return Family(effect.labels, value, effect.spread / without, effect.df)
     both = scores[:, None] / mean - (scores[:, None] - effect.spread) / without
     return Family(effect.labels, value, both, effect.df)
 
 
-def _of_deletions(panel: Panel, w: FloatArray, effect: Family, value: FloatArray) -> Family:
-    """Return the ratio with the spread of its values without each cluster."""
-    size = panel.n_clusters
+def _left_means(panel: Panel, w: FloatArray) -> FloatArray:
+    """Return the weighted mean outcome without each cluster, shape (C,)."""
     y = np.where(w > 0, panel.outcome, 0.0)
+    size = panel.n_clusters
     total, mass = (np.bincount(panel.clusters, weights=v.sum(axis=1), minlength=size) for v in (w * y, w))
     left = mass.sum() - mass
-    scale = np.sqrt((size - 1) / size)
-    means = (total.sum() - total)[:, None] / np.where(left > 0, left, np.nan)[:, None]
-    withouts = means - (effect.values + effect.spread / scale)
+    return np.asarray((total.sum() - total) / np.where(left > 0, left, np.nan), dtype=np.float64)
+
+
+def _of_deletions(means: FloatArray, effect: Family, value: FloatArray) -> Family:
+    """Return the ratio with the spread of its values without each cluster."""
+    scale = np.sqrt((means.size - 1) / means.size)
+    with_ = means[:, None]
+    withouts = with_ - (effect.values + effect.spread / scale)
     with np.errstate(invalid="ignore", divide="ignore"):
-        logs = np.where((means > 0) & (withouts > 0), np.log(means / withouts), np.nan)
+        logs = np.where((with_ > 0) & (withouts > 0), np.log(with_ / withouts), np.nan)
     return Family(effect.labels, value, scale * (logs - value), effect.df)
 
 
