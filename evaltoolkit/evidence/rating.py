@@ -33,7 +33,9 @@ def rate(result: Result) -> EvidenceRating:
     dots, reason = _START[result.statements.comparison]
     reasons = [reason]
     if _unclear(result.headline):
-        reasons.append("The interval includes no change, so the direction is not settled.")
+        known = result.headline.conf_low is not None and result.headline.conf_high is not None
+        said = "The interval includes no change" if known else "No interval can be given"
+        reasons.append(f"{said}, so the direction is not settled.")
         return EvidenceRating(level="inconclusive", dots=1, reasons=tuple(reasons))
     verdicts = [d.verdict for d in result.diagnostics]
     failed, cautions = verdicts.count("fail"), verdicts.count("caution")

@@ -143,6 +143,9 @@ def _verdicts(title: str, subtitle: str, checks: Sequence[Diagnostic]) -> Grid |
     )
 
 
+_LONGEST = 4
+
+
 def _numbers(d: Diagnostic) -> str:
     parts = []
     if d.statistic and d.value is not None and not _said(d.value, d.text):
@@ -152,7 +155,8 @@ def _numbers(d: Diagnostic) -> str:
         )
     if d.p_value is not None and p_value(d.p_value) not in d.text:
         parts.append(f"p {p_value(d.p_value)}")
-    if d.threshold is not None and not _said(d.threshold, d.text):
+    # A threshold that comes from the data is explained by the text.
+    if d.threshold is not None and len(f"{d.threshold:g}") <= _LONGEST and not _said(d.threshold, d.text):
         parts.append(f"threshold {d.threshold:g}")
     said = ", ".join(parts)
     return f" {said[0].upper()}{said[1:]}." if said else ""

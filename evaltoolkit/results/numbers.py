@@ -41,6 +41,8 @@ def interval(low: float | None, high: float | None, digits: int | None = None) -
     >>> interval(-9.0, -5.2, 1), interval(-12.4, -4.8)
     ('−9.0 to −5.2', '−12.4 to −4.8')
     """
+    if low is None and high is None:
+        return number(None)
     width = None if low is None or high is None else high - low
     places = max(digits_for(low, high), digits_for(width) if width else 0) if digits is None else digits
     return f"{number(low, places)} to {number(high, places)}"

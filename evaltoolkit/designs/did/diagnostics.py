@@ -7,8 +7,9 @@ from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.fitted import Fitted
 from evaltoolkit.designs.did.groups import clusters_by_cohort, cohorts_of
 from evaltoolkit.designs.did.inference import FEW
+from evaltoolkit.designs.did.laws import Reassigned
 from evaltoolkit.designs.did.left_out import left_out
-from evaltoolkit.designs.did.method_words import METHOD_NAMES, words
+from evaltoolkit.designs.did.method_words import METHOD_NAMES, brief
 from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.placebo import placebo_sites
 from evaltoolkit.designs.did.robustness import leave_one_out, placebo_in_time, placebo_outcomes
@@ -62,9 +63,11 @@ def _pretrends(fitted: Fitted) -> Diagnostic:
     }[verdict]
     said = _MANY_NUMBERS if crowded else said
     many = plural(test.q, "number")
+    dealt = fitted.cells is not None and isinstance(fitted.cells.law, Reassigned)
+    by = "randomization" if dealt else "F"
     return Diagnostic(
-        name="pre-trends", question=question, statistic=f"Wald ({many} before the start; p by F)", value=test.statistic,
-        df=float(test.q), p_value=test.p_value, threshold=SIGN, verdict=verdict,
+        name="pre-trends", question=question, statistic=f"Wald ({many} before the start; p by {by})",
+        value=test.statistic, df=float(test.q), p_value=test.p_value, threshold=SIGN, verdict=verdict,
         text=f"{said} p = {p_value(test.p_value)}.", reference=reference,
     )  # fmt: skip
 
@@ -101,7 +104,7 @@ def _few(n: int) -> VerdictWord:
 
 def _treated(fitted: Fitted) -> Diagnostic:
     choice = fitted.choice
-    rule = words(choice, fitted.options.estimator, fitted.cluster_rule)
+    rule = brief(choice, fitted.cluster_rule)
     counted = f"{plural(choice.n_treated, 'cluster')} started the program. "
     hidden = fitted.cluster_rule is not None
     return Diagnostic(
@@ -204,13 +207,18 @@ def _forbidden(fitted: Fitted) -> Diagnostic:
     negative = [w for w in by_cell if w < -1e-12]
     text = (
         "Starts are staggered, so two-way fixed effects also compare later starters with earlier ones that are already "
-        f"treated. {len(negative)} of {len(by_cell)} cohort-period effects enter with a negative weight "
-        f"({number(float(-sum(negative)), 2)} in all). Use estimator = 'callaway-santanna'."
+        f"treated. {_weighed(len(negative), len(by_cell), float(-sum(negative)))} Use estimator = 'callaway-santanna'."
     )
     return Diagnostic(
         name="forbidden-comparisons", question=question, statistic="sum of negative weights",
         value=float(sum(negative)), threshold=0.0, verdict="caution", text=text, reference=reference,
     )  # fmt: skip
+
+
+def _weighed(negative: int, n: int, total: float) -> str:
+    if not negative:
+        return f"None of {n} cohort-period effects enters with a negative weight here, but weights are uneven."
+    return f"{negative} of {n} cohort-period effects enter with a negative weight ({number(total, 2)} in all)."
 
 
 def _moving_covariates(fitted: Fitted) -> list[Diagnostic]:

@@ -72,8 +72,10 @@ def event_study(fitted: Fitted) -> FigureData:
             "before_text": "before the start", "after_text": "after the start", "boundary": -0.5,
             "level": fitted.level,
         },
-        note=f"Bars: {level} intervals, one at a time; band: {level} for all of them together. {reference} "
-        + ("Later points rest on fewer cohorts." if fitted.staggered else ""),
+        note=(
+            f"Bars: {level} intervals, one at a time; band: {level} for all of them together. "
+            if any(row[3] is not None for row in rows) else "No intervals can be given. "
+        ) + f"{reference} " + ("Later points rest on fewer cohorts." if fitted.staggered else ""),
     )  # fmt: skip
 
 

@@ -34,6 +34,13 @@ def words(choice: Choice, estimator: Name, small: SmallCells | None = None) -> s
     return f"{said} {_why(choice, small)}"
 
 
+def brief(choice: Choice, small: SmallCells | None = None) -> str:
+    """Return what intervals use and why, without how that works."""
+    if choice.none_possible:
+        return _no_interval(choice)
+    return f"Intervals use {METHOD_NAMES[choice.way]}. {_why(choice, small)}"
+
+
 _BOOTSTRAP = (
     "Standard errors are by the multiplier bootstrap: influence functions summed within clusters are multiplied at "
     "random "
@@ -90,7 +97,7 @@ _FERMAN_PINTO = " Clusters count with the variance that goes with their size (Fe
 
 
 METHOD_NAMES: dict[Way, str] = {
-    "analytic": "analytic errors, as was asked for",
+    "analytic": "analytic errors",
     "jackknife": "the jackknife",
     "welch": "the spread within cohorts",
     "scaled": "errors scaled from the clusters that never start",

@@ -65,7 +65,8 @@ def _name(e: Estimate) -> str:
         return "In percent of what would have been without the program"
     if e.kind == "variant":
         return e.term[:1].upper() + e.term[1:]
-    return AGGREGATIONS.get(e.term, e.estimator).capitalize()
+    name = AGGREGATIONS.get(e.term, e.estimator)
+    return name[:1].upper() + name[1:]
 
 
 def event_times(fitted: Fitted) -> TableData:

@@ -141,7 +141,9 @@ def _plain(fitted: Fitted, finding: Finding) -> str:
     end = {
         "clear": f"Where the program started, this measure ended up {finding.higher}.",
         "small": f"Where the program started, this measure ended up a little {finding.higher}.",
-        "unclear": "The two changes were too close to tell apart.",
+        "unclear": "The two changes were too close to tell apart."
+        if fitted.headline.low is not None
+        else "These data cannot tell how far chance alone moves such changes apart.",
     }[finding.strength]
     group = "people" if fitted.unit == "people" else "places"
     return (
@@ -171,11 +173,15 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
         else f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the"
     )
     started = "program" if fitted.options.panel else "program started"
-    first = f"{seen} {started}, in {plural(starts, f'different {noun}') if starts > 1 else f'the same {noun}'}."
+    first = f"{seen} {started}, in {plural(starts, f'different {noun}') if starts > 1 else _only_start(fitted)}."
     if fitted.data.last_as_comparison is not None:
         last = fitted.data.calendar.label(fitted.data.last_as_comparison)
         first += f" All started in the end; those that started last ({last}) serve as the comparison until then."
     return first, _estimated_by(fitted)
+
+
+def _only_start(fitted: Fitted) -> str:
+    return fitted.data.calendar.label(int(cohorts_of(fitted.panel)[0]))
 
 
 def _estimated_by(fitted: Fitted) -> str:
