@@ -179,3 +179,22 @@ def test_the_percent_goes_with_the_average_of_the_estimator(estimator: str, way:
     # Both ends move with the effect, and little else does here.
     assert percent.std_error == pytest.approx(100 * h.std_error * level / (level - h.estimate) ** 2, rel=0.5)
     assert percent.conf_low < percent.estimate < percent.conf_high
+
+
+@pytest.mark.parametrize("anticipation", [0, 1])
+@pytest.mark.parametrize("comparison", ["not-yet-treated", "never-treated"])
+def test_units_that_come_and_go_keep_their_own_effects(comparison: str, anticipation: int) -> None:
+    """The linear extended model with holes, beside least squares with a dummy for every unit, period and cell."""
+    full = panel()
+    frame = full[np.random.default_rng(2).random(len(full)) > 0.15]
+    found = headline(
+        frame, estimator="etwfe", headline="simple", comparison=comparison, anticipation=anticipation
+    )  # fmt: skip
+    base = frame["start"] - 1 - anticipation
+    inside = (frame["start"] > 0) & (frame["year"] > base)
+    told = (frame["start"] > 0) & (frame["year"] != base) if comparison == "never-treated" else inside
+    cell = (frame["start"] * 10_000 + frame["year"]).where(told, 0)
+    X = pd.get_dummies(frame[["unit", "year"]].astype(str)).join(pd.get_dummies(cell).drop(columns=0), how="left")
+    beta = pd.Series(np.linalg.lstsq(X.to_numpy(float), frame["y"].to_numpy(), rcond=None)[0], index=X.columns)
+    after = cell[(frame["start"] > 0) & (frame["year"] >= frame["start"])]
+    assert found.estimate == pytest.approx(beta[after].mean(), abs=1e-9)

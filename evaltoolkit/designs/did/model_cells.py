@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.cell_estimators import Estimated
 from evaltoolkit.designs.did.groups import sizes_of
+from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.refitting import refitted
-from evaltoolkit.kernels.cohorts import CellError, Rule
+from evaltoolkit.designs.did.two_way_cells import study_of
+from evaltoolkit.kernels.cohorts import NEVER, CellError, Rule
 from evaltoolkit.kernels.group_time import GroupTime, Study
 from evaltoolkit.kernels.nonlinear import NonlinearGroupTime, Observed, nonlinear_group_time
 from evaltoolkit.kernels.nonlinear_average import per_exposure
 from evaltoolkit.kernels.placebo_cells import Sample
+from evaltoolkit.kernels.saturated import Extended as CellRule
+from evaltoolkit.kernels.saturated import extended_two_way
 from evaltoolkit.kernels.synthetic import SyntheticRule, SyntheticStudy, synthetic_did
 from evaltoolkit.kernels.synthetic_draws import Draws, placebo_draws
 from evaltoolkit.kernels.triple import triple_differences
@@ -51,7 +56,13 @@ class Extended:
     rule: Rule
 
     def estimated(self, panel: Panel) -> Estimated:
-        """Return the cells, which weigh by treated observations (for rates by exposure); t with G - 1 degrees."""
+        """Return the cells, which weigh by treated observations (for rates by exposure); t with G - 1 degrees.
+
+        A linear model of units that come and go has their own effects in place of cohort effects: with cohort effects
+        who is there would count as change.
+        """
+        if self.family == "linear" and not panel.whole:
+            return self._of_units(panel)
         counts = panel.exposure is not None and self.family == "poisson"
         outcome = panel.outcome * panel.exposure if counts and panel.exposure is not None else panel.outcome
         X = panel.design[:, 0, 1:] if panel.covariates.shape[2] else None
@@ -64,6 +75,13 @@ class Extended:
     def deleted(self, panel: Panel) -> FloatArray:
         """Return the effects without each cluster."""
         return refitted(panel, self.estimated)
+
+    def _of_units(self, panel: Panel) -> Estimated:
+        ahead = self.rule.anticipation
+        begun = dataclasses.replace(panel, start=np.where(panel.start == NEVER, NEVER, panel.start - ahead))
+        found = extended_two_way(two_way(begun), CellRule(self.rule.comparison))
+        found = dataclasses.replace(found, cohort=found.cohort + ahead)
+        return Estimated(study_of(panel, found), found.weight, float(found.df))
 
 
 def _of_model(panel: Panel, found: NonlinearGroupTime, rule: Rule) -> Estimated:
