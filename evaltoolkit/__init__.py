@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evaltoolkit.data import connect
     from evaltoolkit.errors import EvaluationError
     from evaltoolkit.evaluation import Evaluation
-    from evaltoolkit.notebook import compare, did, evaluate, its, match
+    from evaltoolkit.notebook import compare, did, evaluate, honest, its, match
     from evaltoolkit.results import Result, load_result
     from evaltoolkit.study import Outcome
 
@@ -31,6 +31,7 @@ _PLACES = {
     "connect": "evaltoolkit.data",
     "did": "evaltoolkit.notebook",
     "evaluate": "evaltoolkit.notebook",
+    "honest": "evaltoolkit.notebook",
     "its": "evaltoolkit.notebook",
     "load_result": "evaltoolkit.results",
     "match": "evaltoolkit.notebook",
@@ -46,6 +47,7 @@ __all__ = [
     "connect",
     "did",
     "evaluate",
+    "honest",
     "its",
     "load_result",
     "match",

@@ -45,6 +45,8 @@ class DifferenceInDifferences:
         sample.products.update(_products(fitted))
         rows = estimates(fitted)
         trends = Trends.of(fitted)
+        if trends.path is not None:
+            sample.products["path"] = trends.path
         found = checks(fitted, trends)
         draft = Draft(
             study=study_record(study),
