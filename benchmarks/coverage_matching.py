@@ -1,7 +1,7 @@
 """How often intervals after matching and weighting hold the truth, and how their errors compare with the spread.
 
-Run ``python benchmarks/coverage_matching.py`` (about an hour on one core); it writes ``docs/coverage_matching.md``. With
-``--draws 50`` it prints a quick look and writes nothing; ``--only NAME`` runs the worlds whose name holds NAME.
+Run ``python benchmarks/coverage_matching.py`` (about an hour on one core); it writes ``docs/coverage_matching.md``.
+With ``--draws 50`` it prints a quick look and writes nothing; ``--only NAME`` runs the worlds whose name holds NAME.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class World:
     draws: int = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Way:
     """One way to match and to estimate."""
 
@@ -78,20 +78,23 @@ AGAIN: dict[str, Any] = {"replace": True}
 WAYS = (
     Way("1:1 pairs, regression", PAIRS),
     Way("1:1 pairs, regression", PAIRS, "cr2"),
-    Way("1:1 pairs, regression", PAIRS, "wild-cluster"),
     Way("1:1 pairs, difference", PAIRS | {"effect": "difference"}),
     Way("1:1 pairs, difference", PAIRS | {"effect": "difference"}, "abadie-imbens"),
+    Way("optimal pairs, regression", {"method": "optimal"}),
     Way("2:1 sets, regression", PAIRS | {"ratio": 2}),
     Way("with replacement, regression", AGAIN),
     Way("with replacement, regression", AGAIN, "abadie-imbens"),
     Way("with replacement, difference", AGAIN | {"effect": "difference"}),
     Way("with replacement, difference", AGAIN | {"effect": "difference"}, "abadie-imbens"),
-    Way("with replacement, difference, score taken as known", AGAIN | {"effect": "difference", "score_known": True},
-        "abadie-imbens"),
     Way("full matching, regression", {"method": "full"}),
+    Way("full matching, regression", {"method": "full"}, "cr2"),
     Way("full matching, difference", {"method": "full", "effect": "difference"}),
     Way("6 strata of the score, regression", {"method": "subclass"}),
     Way("6 strata of the score, difference", {"method": "subclass", "effect": "difference"}),
+    Way("kernel, regression", {"method": "kernel"}),
+    Way("inverse probability, regression", {"method": "weighting"}),
+    Way("inverse probability, difference", {"method": "weighting", "effect": "difference"}),
+    Way("doubly robust (aipw)", {"method": "weighting", "effect": "aipw"}),
 )  # fmt: skip
 YES_NO = (
     Way("1:1 pairs, g-computation", PAIRS | {"effect": "g-computation"}),
@@ -113,12 +116,17 @@ def draw(world: World, rng: np.random.Generator) -> People:
     names = tuple(f"x{j}" for j in range(world.covariates))
     owner = tuple(range(world.covariates))
     covariates = Covariates(x, names, owner, x, names, owner)
-    return People(served, _outcome(world, x, served, rng), covariates, None, None, pd.DataFrame(index=range(len(x))))
+    return People(
+        treated=served, outcome=_outcome(world, x, served, rng), covariates=covariates, strata=None, distance=None,
+        frame=pd.DataFrame(x, columns=list(names)), near=np.zeros((len(x), 0)),
+        apart=np.zeros((len(x), 0), dtype=np.int64),
+    )  # fmt: skip
 
 
 def _outcome(world: World, x: FloatArray, served: NDArray[np.bool_], rng: np.random.Generator) -> FloatArray:
     if world.kind == "continuous":
-        return x @ np.linspace(1, 0.2, x.shape[1]) + 0.25 * x[:, 0] ** 2 + world.effect * served + rng.normal(size=len(x))
+        line = x @ np.linspace(1, 0.2, x.shape[1]) + 0.25 * x[:, 0] ** 2
+        return line + world.effect * served + rng.normal(size=len(x))
     chance = 1 / (1 + np.exp(-np.log(world.base / (1 - world.base)) - 0.5 * x[:, 0])) + world.effect * served
     return (rng.random(len(x)) < np.minimum(chance, 1)).astype(float)
 
@@ -126,7 +134,10 @@ def _outcome(world: World, x: FloatArray, served: NDArray[np.bool_], rng: np.ran
 def scored(people: People) -> Score:
     """Fit the score."""
     fit = fit_yes_no(people.covariates.X, people.treated)
-    return Score(probability=fit.probability, linear=fit.line, names=("(Intercept)", *people.covariates.names))
+    return Score(
+        probability=fit.probability, linear=fit.line, model="logit", names=("(Intercept)", *people.covariates.names),
+        fit=fit,
+    )  # fmt: skip
 
 
 def estimated(people: People, score: Score, way: Way, kind: str, samples: dict[str, Matched]) -> Effect | None:
@@ -197,7 +208,7 @@ def study(world: World, ways: tuple[Way, ...], draws: int) -> dict[Way, Tally]:
         score, samples = scored(people), dict[str, Matched]()
         for way, tally in zip(ways, found, strict=True):
             tally.add(estimated(people, score, way, world.kind, samples), world.effect)
-    return {id(way): tally for way, tally in zip(ways, found, strict=True)}  # type: ignore[misc]
+    return dict(zip(ways, found, strict=True))
 
 
 def section(world: World, draws: int, say: Callable[[str], None]) -> list[str]:
@@ -210,21 +221,32 @@ def section(world: World, draws: int, say: Callable[[str], None]) -> list[str]:
         "| Matched, estimated by | Standard error | Coverage | Error / spread | Bias / spread | Length | Refused |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    lines += [f"| {way.name} | {tallies[id(way)].name or way.method} | {tallies[id(way)].row()} |" for way in ways]  # type: ignore[index]
+    lines += [f"| {way.name} | {tallies[way].name or way.method} | {tallies[way].row()} |" for way in ways]
     say("\n".join(lines) + f"\n({time.perf_counter() - begun:.0f} s)\n")
     return [*lines, ""]
 
 
-INTRODUCTION = """# Coverage after matching
+INTRODUCTION = """# Coverage after matching and weighting
 
 How often 95% intervals hold the true effect in simulated studies (`benchmarks/coverage_matching.py`). *Coverage* is in
-percent, with twice its Monte Carlo error; *error / spread* is the mean standard error over the standard deviation of the
-estimates (1 is right, less is too small); *bias / spread* is the mean error of the estimate over the same; *length* is the
-median length of intervals; *refused* the percent of studies that the tool declined to estimate.
+percent, with twice its Monte Carlo error; *error / spread* is the mean standard error over the standard deviation of
+the estimates (1 is right, less is too small); *bias / spread* is the mean error of the estimate over the same; *length*
+is the median length of intervals; *refused* the percent of studies that the tool declined to estimate. CR2 and
+Abadie-Imbens errors are taken where they are asked for; the others are what `inference = "auto"` takes.
 
 The chance of being served is a logit in all covariates, about a fifth to a quarter of people are served, the outcome is
-linear in the covariates with a quarter of a square, and the effect is the same for everybody. Yes/no outcomes have a base
-rate of 3%. Intervals should hold the truth in 93 to 97 percent; where they do not, the words below say so.
+linear in the covariates with a quarter of a square, and the effect is the same for everybody. Yes/no outcomes have a
+base rate of 3%. Pairs have a caliper of 0.2 standard deviations of the score.
+
+What to take from it:
+
+- With `effect = "regression"`, the default, intervals hold the truth in about 93 to 97 percent after every way of
+  matching, with 15 served people as with a thousand; `cr2` brings full matching of small samples nearer to 95.
+- With `effect = "difference"` errors that treat the score as known are too large where covariates matter for the
+  outcome: intervals after matching with replacement, strata or kernels hold the truth too often. After matching with
+  replacement `inference = "abadie-imbens"` accounts for the estimated score and has the right length.
+- A difference on pairs keeps what bias the caliper lets through. In large samples that bias is larger than the error,
+  and intervals miss: use the regression, or a narrower caliper.
 """
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.line_neighbours import Window, nearest_window
+from evaltoolkit.kernels.line_neighbours import nearest_window
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+BLOCK: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,41 +109,63 @@ def score_correction(
         raise ValueError("each group needs at least two units")
     if estimand == "ATC":
         return score_correction(design, -linear, -outcome, ~treated, "ATT", estimate, neighbours)
+    order = np.argsort(linear, kind="stable")
     p = 1.0 / (1.0 + np.exp(-linear))
     f = p * (1 - p)
-    mean1, slope1 = _given_score(design, linear, outcome, treated, neighbours)
-    mean0, slope0 = _given_score(design, linear, outcome, ~treated, neighbours)
-    n = outcome.size
-    information = (design * f[:, None]).T @ design / n
+    n, n1 = outcome.size, int(treated.sum())
+    information = _information(design, f) / n
+    gains = (1 - p, p) if estimand == "ATE" else (f, p**2)
+    one, zero = (
+        _given_score(linear, outcome, group, gain, order, neighbours)
+        for group, gain in zip((treated, ~treated), gains, strict=True)
+    )
+    # The weighted sum over people of their covariances is one over the people who stand in the windows.
+    pull = one.pull + zero.pull
     if estimand == "ATE":
-        c = (slope1.T @ (1 - p) + slope0.T @ p) / n
-        return ScoreCorrection(gain=_form(information, c) / n, loss=0.0)
-    n1 = int(treated.sum())
-    c = (design.T @ (f * (mean1 - mean0 - estimate)) + slope1.T @ f + slope0.T @ p**2) / n1
-    weighted = np.where(treated, 1 - p, -p) * outcome - f * estimate
-    d = design.T @ weighted / n1
-    return ScoreCorrection(gain=_form(information, c) / n, loss=_form(information, d) / n)
+        return ScoreCorrection(gain=_form(information, design.T @ pull / n) / n, loss=0.0)
+    c = design.T @ (pull + f * (one.mean - zero.mean - estimate))
+    d = design.T @ (np.where(treated, 1 - p, -p) * outcome - f * estimate)
+    return ScoreCorrection(gain=_form(information, c / n1) / n, loss=_form(information, d / n1) / n)
+
+
+def _information(design: FloatArray, slope: FloatArray) -> FloatArray:
+    # Blocks stay in the processor's cache; one product of all rows would be written to memory and read again.
+    total = np.zeros((design.shape[1], design.shape[1]))
+    for a in range(0, slope.size, BLOCK):
+        rows = design[a : a + BLOCK]
+        total += (rows * slope[a : a + BLOCK, None]).T @ rows
+    return total
 
 
 def _form(information: FloatArray, vector: FloatArray) -> float:
     return float(vector @ np.linalg.lstsq(information, vector, rcond=None)[0])
 
 
+@dataclass(frozen=True, slots=True)
+class _GivenScore:
+    """Mean outcome among the nearest of a group, and the weight of each person's covariates in summed covariances."""
+
+    mean: FloatArray
+    pull: FloatArray
+
+
 def _given_score(
-    design: FloatArray, linear: FloatArray, outcome: FloatArray, group: Mask, neighbours: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return mean outcome and covariance of the design with it among the nearest of a group, (n,) and (n, q)."""
-    order = np.flatnonzero(group)
-    order = order[np.argsort(linear[order], kind="stable")]
-    window = nearest_window(linear[order], linear, neighbours)
-    y = outcome[order] - outcome[order].mean()
+    linear: FloatArray, outcome: FloatArray, group: Mask, gain: FloatArray, order: IntArray, neighbours: int
+) -> _GivenScore:
+    r"""Return means near each person, and :math:`y_k A_k - B_k` for people of the group.
+
+    :math:`\sum_i g_i \widehat{Cov}_i(x, y) = \sum_i \frac{g_i}{m_i - 1} \sum_{k \in i} x_k (y_k - \bar y_i)`, so that
+    :math:`A_k = \sum_{i \ni k} g_i/(m_i - 1)` and :math:`B_k = \sum_{i \ni k} g_i \bar y_i/(m_i - 1)`. The search
+    goes in order of the score, so that memory is read as it lies.
+    """
+    rows = order[group[order]]
+    level = outcome[rows].mean()
+    y = outcome[rows] - level
+    window = nearest_window(linear[rows], linear[order], neighbours)
     size = window.size
-    sums = window.sums(y)
-    columns = [_covariance(window, design[order, j], y, sums, size) for j in range(design.shape[1])]
-    return sums / size + outcome[order].mean(), np.column_stack(columns)
-
-
-def _covariance(window: Window, x: FloatArray, y: FloatArray, sums: FloatArray, size: NDArray[np.int64]) -> FloatArray:
-    x = x - x.mean()
-    found: FloatArray = (window.sums(x * y) - window.sums(x) * sums / size) / np.maximum(size - 1, 1)
-    return found
+    near = window.sums(y) / size
+    share = gain[order] / np.maximum(size - 1, 1)
+    mean, pull = np.empty(outcome.size), np.zeros(outcome.size)
+    mean[order] = near + level
+    pull[rows] = y * window.spread(share, rows.size) - window.spread(share * near, rows.size)
+    return _GivenScore(mean, pull)

@@ -40,6 +40,13 @@ class Window:
         found: FloatArray = total[self.stop] - total[self.start] + size * level
         return found
 
+    def spread(self, numbers: FloatArray, m: int) -> FloatArray:
+        """Return for each of m values the sum of the queries' numbers, shape (q,), over the stretches it stands in."""
+        steps = np.bincount(self.start, weights=numbers, minlength=m + 1)
+        steps -= np.bincount(self.stop, weights=numbers, minlength=m + 1)
+        found: FloatArray = np.cumsum(steps)[:m]
+        return found
+
 
 def nearest_window(values: FloatArray, queries: FloatArray, k: int) -> Window:
     r"""Find the k values nearest to each query, with all that are as near as the k-th.

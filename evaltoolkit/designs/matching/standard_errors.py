@@ -24,6 +24,10 @@ STRATA: Final[frozenset[str]] = frozenset({"subclass", "exact", "coarsened-exact
 """Methods whose sets are fixed cells of the covariates rather than people chosen for one another."""
 BY_PERSON: Final[frozenset[str]] = frozenset({"subclass"})
 """Methods with so few strata that errors are not grouped by them."""
+FEWEST_DF: Final = 4.0
+"""Satterthwaite degrees of freedom below which errors are not grouped by sets where the outcome model adjusts."""
+MANY_SETS: Final = 100
+"""Sets above which their number is not in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +59,40 @@ def grouping(fit: OutcomeFit, matched: Matched, options: Options, where: str) ->
         _enough(fit, matched.n_sets, where)
         return Grouping("both", "pair and person", "a person may stand in several pairs, so pairs are not independent")
     if matched.sets is None:
-        return Grouping("person", "person", "people are weighted and stand in no sets")
+        return _by_person(fit, "people are weighted and stand in no sets", where)
     if options.method in BY_PERSON:
-        return Grouping("person", "person", "strata of the score are few and fixed, and people in them independent")
+        return _by_person(fit, "strata of the score are few and fixed, and people in them independent", where)
     word = "stratum" if options.method in STRATA else "pair" if _one_to_one(matched) else "matched set"
     why = {
         "pair": "the two people of a pair were chosen for each other, so their outcomes go together",
         "matched set": "the people of a matched set were chosen for one another, so their outcomes go together",
         "stratum": "people of a stratum are alike in the covariates that make it",
     }[word]
-    if word != "pair" and matched.n_sets <= fit.n_terms:
-        why = f"there are only {matched.n_sets} sets for {fit.n_terms} terms of the outcome model, too few to group by"
-        return Grouping("person", "person", why)
+    if word != "pair" and _too_few(fit, matched.n_sets):
+        few = f"there are only {matched.n_sets} sets for {fit.n_terms} terms of the outcome model, too few to group by"
+        return _by_person(fit, few, where)
     _enough(fit, matched.n_sets, where)
     return Grouping("set", word, why)
+
+
+def _by_person(fit: OutcomeFit, why: str, where: str) -> Grouping:
+    _enough(fit, fit.stack.n_people, where)
+    return Grouping("person", "person", why)
+
+
+def _too_few(fit: OutcomeFit, n_sets: int) -> bool:
+    """Return whether sets carry no error for the outcome model: no more than its terms, or few that are alike in size.
+
+    Satterthwaite's degrees of freedom below 4 mean that a few sets decide (Tipton 2015, doi:10.1037/met0000011).
+    """
+    if n_sets <= fit.n_terms:
+        return True
+    if n_sets > MANY_SETS or fit.n_terms <= 2:
+        return False
+    again = clustered_fit(fit.design, fit.model.response, fit.stack.group, fit.model.working)
+    contrast = np.zeros((1, fit.design.shape[1]))
+    contrast[:, fit.model.kept] = fit.contrasts[2]
+    return bool(small_sample(again, "CR2", contrast).df[0] < FEWEST_DF)
 
 
 def _one_to_one(matched: Matched) -> bool:
@@ -133,6 +157,8 @@ def _wild(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
             where=asked.places[1],
         )  # fmt: skip
     plain = _sandwich(fit, chosen, asked)
+    if plain.std_error == 0:
+        return plain
     how = Wild(draws=asked.draws, seed=asked.seed, level=asked.level)
     found = wild_cluster(_refitted(fit, chosen), 1, how)
     listed = "all" if found.listed else f"{found.draws:,}"
