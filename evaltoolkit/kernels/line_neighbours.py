@@ -42,9 +42,9 @@ class Window:
 
     def spread(self, numbers: FloatArray, m: int) -> FloatArray:
         """Return for each of m values the sum of the queries' numbers, shape (q,), over the stretches it stands in."""
-        steps = np.bincount(self.start, weights=numbers, minlength=m + 1)
-        steps -= np.bincount(self.stop, weights=numbers, minlength=m + 1)
-        found: FloatArray = np.cumsum(steps)[:m]
+        begun = np.bincount(self.start, weights=numbers, minlength=m + 1)
+        ended = np.bincount(self.stop, weights=numbers, minlength=m + 1)
+        found: FloatArray = np.cumsum(begun - ended)[:m].astype(np.float64)
         return found
 
 
