@@ -101,7 +101,7 @@ def marginal_ar1_batch(
     n, k = design.shape
     shared = _shared(design, steps, contrasts, grid)
     blocks = [outcomes[i : i + _BLOCK] for i in range(0, len(outcomes), _BLOCK)]
-    return _joined([_intervals(y, _projected(y, shared, k), level, grid, n - k) for y in blocks], n - k)
+    return joined([intervals_of(y, _projected(y, shared, k), level, grid, n - k) for y in blocks], n - k)
 
 
 def marginal_ar1_each(
@@ -143,13 +143,13 @@ def marginal_ar1_each(
     for i in range(0, len(outcomes), _BLOCK):
         y = outcomes[i : i + _BLOCK]
         parts.append(
-            _intervals(y, _own(y, designs[i : i + _BLOCK], steps, contrasts, log_prior, grid), level, grid, n - k)
+            intervals_of(y, _own(y, designs[i : i + _BLOCK], steps, contrasts, log_prior, grid), level, grid, n - k)
         )
-    return _joined(parts, n - k)
+    return joined(parts, n - k)
 
 
 @dataclass(frozen=True, slots=True)
-class _Profiles:
+class Profiles:
     """By autocorrelation: centres (G, S, m), scales for an error of one (G, S or 1, m), RSS and log weight (S, G)."""
 
     centres: FloatArray
@@ -179,18 +179,18 @@ def _shared(design: FloatArray, steps: IntArray, contrasts: FloatArray, grid: Fl
     )  # fmt: skip
 
 
-def _projected(y: FloatArray, shared: _Shared, k: int) -> _Profiles:
+def _projected(y: FloatArray, shared: _Shared, k: int) -> Profiles:
     plain = y @ shared.q
     left = y - plain @ shared.q.T
     turned = (left @ shared.turned).reshape(len(y), -1, k)
     rss = left**2 @ shared.squares + (left[:, 1:] * left[:, :-1]) @ shared.products - (turned**2).sum(axis=2)
     centres = (plain @ shared.plain.T)[None] + np.einsum("sgk,gmk->gsm", turned, shared.moves)
-    return _Profiles(centres, shared.scales[:, None, :], rss, np.broadcast_to(shared.log_prior, rss.shape))
+    return Profiles(centres, shared.scales[:, None, :], rss, np.broadcast_to(shared.log_prior, rss.shape))
 
 
 def _own(
     y: FloatArray, designs: FloatArray, steps: IntArray, contrasts: FloatArray, log_prior: FloatArray, grid: FloatArray
-) -> _Profiles:
+) -> Profiles:
     k = designs.shape[2]
     q, r = np.linalg.qr(designs)
     plain = np.einsum("snk,sn->sk", q, y)
@@ -203,16 +203,17 @@ def _own(
     wanted = np.broadcast_to(rows, (grid.size, *rows.shape))
     solved = np.linalg.solve(factor, np.concatenate([gram[..., :k, k:], wanted], axis=3))
     w, moves = solved[..., 0], solved[..., 1:]
-    return _Profiles(
+    return Profiles(
         centres=np.einsum("sk,skm->sm", plain, rows)[None] + np.einsum("gsk,gskm->gsm", w, moves),
         scales=np.sqrt((moves**2).sum(axis=2)), rss=(gram[..., k, k] - (w**2).sum(axis=2)).T,
         log_weight=log_prior - np.log(np.diagonal(factor, axis1=2, axis2=3)).sum(axis=2).T,
     )  # fmt: skip
 
 
-def _intervals(y: FloatArray, p: _Profiles, level: float, grid: FloatArray, df: int) -> tuple[FloatArray, ...]:
+def intervals_of(y: FloatArray, p: Profiles, level: float, grid: FloatArray, df: int) -> tuple[FloatArray, ...]:
+    """Return estimate, standard error, ends, p-value and mean autocorrelation of one block of series."""
     s2 = p.rss / df
-    floor = _EXACT * np.maximum((y**2).mean(axis=1), 1e-300)[:, None] * (1 - grid**2)
+    floor = _EXACT * np.maximum((y**2).mean(axis=1), 1e-300)[:, None] * (1 - grid**2) ** 2
     exact = (s2 <= floor).any(axis=1)
     s2 = np.where(exact[:, None], 1.0, s2)
     log_weight = -df / 2 * np.log(s2) + p.log_weight
@@ -229,7 +230,8 @@ def _intervals(y: FloatArray, p: _Profiles, level: float, grid: FloatArray, df: 
     return (*((a.reshape(-1, m) * lost[:, None]) for a in numbers), (weights @ grid) * lost)
 
 
-def _joined(parts: list[tuple[FloatArray, ...]], df: int) -> Intervals:
+def joined(parts: list[tuple[FloatArray, ...]], df: int) -> Intervals:
+    """Put blocks of series one after another."""
     estimate, error, low, high, p, rho = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Intervals(estimate, error, low, high, p, rho, df)
 

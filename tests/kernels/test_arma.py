@@ -14,6 +14,7 @@ from evaltoolkit.kernels.arma import Likelihood, arma_regression
 from evaltoolkit.kernels.arma_process import Orders, autocovariances, coefficients_of, expanded, whiten
 from evaltoolkit.kernels.autoregression import marginal_ar1, mixture, widths
 from evaltoolkit.kernels.autoregression_wide import FIRST, SECOND, marginal_ar2, marginal_seasonal_ar
+from evaltoolkit.kernels.autoregression_wide_batch import marginal_ar2_batch, marginal_seasonal_ar_batch
 from evaltoolkit.kernels.prais_winsten import prais_winsten
 
 STEPS = {"no gaps": np.arange(40), "gaps": np.concatenate([np.arange(14), np.arange(16, 36), [38, 41, 42, 43, 44, 45]])}
@@ -185,6 +186,21 @@ def test_wide_autoregressions_equal_dense_least_squares(name: str, kind: str) ->
     assert (found.quantile(0.025) < found.quantile(0.975)).all()
     with pytest.raises(ValueError, match="without error"):
         marginal_ar2(X, X @ [1.0, 2, 3, 4], steps)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_many_series_at_once(name: str) -> None:
+    steps = STEPS[name]
+    X, y = world(steps)
+    Y = np.stack([y, y[::-1], world(steps, 8)[1]])
+    ar2 = marginal_ar2_batch(Y, X, steps, np.eye(4)[2:], 0.9)
+    seasonal = marginal_seasonal_ar_batch(Y, X, steps, np.eye(4)[2:], 0.9, cycle=4)
+    for s in range(3):
+        for fit, found in ((marginal_ar2(X, Y[s], steps), ar2), (marginal_seasonal_ar(X, Y[s], steps, 4), seasonal)):
+            one = mixture(fit, fit.coefficients[:, 2:], np.eye(4)[2:])
+            assert found.estimate[s] == pytest.approx(one.mean, rel=1e-8)
+            assert found.low[s] == pytest.approx(one.quantile(0.05), rel=1e-8, abs=1e-9)
+            assert found.high[s] == pytest.approx(one.quantile(0.95), rel=1e-8, abs=1e-9)
 
 
 @pytest.mark.parametrize("rho_type", ["regress", "tscorr"])
