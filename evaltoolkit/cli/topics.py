@@ -76,9 +76,41 @@ _ESTIMATORS: Final = {
         "first-order autoregression, and the interval takes the uncertainty about that resemblance into "
         "account."
     ),
+    "marginal-ar2": (
+        "As marginal-ar1, for errors in which periods two apart may resemble one another beyond what neighbours pass "
+        "on. Its intervals hold there, where those of marginal-ar1 are too narrow."
+    ),
+    "marginal-seasonal-ar": (
+        "As marginal-ar1, for errors in which the same season of the next year resembles this one, too. Needs "
+        "error_model = { cycle = 12 } for months."
+    ),
+    "prais-winsten": (
+        "Estimates the autocorrelation and the model in turn and plugs the former in; error_model sets rho and robust. "
+        "As Stata's prais. In short series its intervals are too narrow."
+    ),
+    "gls": (
+        "Autoregressive errors of order p by restricted or plain maximum likelihood, plugged in, as R's nlme::gls. An "
+        "estimate at the boundary (beyond 0.99) is flagged; its standard errors mean little."
+    ),
+    "arma": "As gls, with autoregressive and moving-average errors: error_model = { order = [1, 1] }.",
+    "arima": (
+        "Regression with ARIMA errors by exact maximum likelihood and its Hessian, as R's arima: error_model = "
+        "{ order = [0, 1, 1], seasonal = [0, 1, 1], cycle = 12 }. In short series its intervals are too narrow."
+    ),
+    "ols": "Least squares, neighbouring periods taken as unrelated. In series with autocorrelation it is far too sure.",
+    "model-based": "The errors of the count model itself: counts are taken as unrelated.",
+    "exact": (
+        "For few events: the law of the number after the start, given the total and the trend, with no approximation. "
+        "One change of level, family = 'poisson', events that are independent."
+    ),
     "newey-west": (
         "Standard errors that allow neighbouring periods to resemble one another up to a stated number of "
         "lags. Newey and West (1987), doi:10.2307/1913610. In short series they tend to be too small."
+    ),
+    "poisson": "A model of counts: the effect is a ratio of rates, and the spread is that of chance alone.",
+    "negative-binomial": (
+        "A model of counts that vary more than chance: the variance is mu + mu^2/theta. Errors take theta as known, as "
+        "R's MASS::glm.nb. Where counts vary no more than chance it is the Poisson model, and the report says so."
     ),
     "quasi-poisson": (
         "A model of counts whose spread may be larger than a Poisson model allows; the effect is a ratio of rates."
@@ -205,6 +237,10 @@ _DIAGNOSTICS: Final = {
         "was not steady."
     ),
     "season": "Whether the rhythm of the year is part of the model, and seen on both sides of the start.",
+    "small-counts": (
+        "Whether there are enough events for approximate intervals: below one a period, marginal-ar1 still holds in "
+        "simulations, and exact needs no approximation."
+    ),
     "dispersion": "Whether counts vary more than pure chance would make them.",
     "other-analyses": "Whether other reasonable ways to estimate the same effect agree in direction.",
     "outcome-role": "Whether the design file states what the outcome can tell about; without it, words stay neutral.",

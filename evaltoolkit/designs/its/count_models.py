@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evaltoolkit.designs.its.averaging import averaged, how_averaged, taken_out
 from evaltoolkit.designs.its.dependence import AVERAGED, ERROR_WORDS, ErrorModel, Errors, Family, Lags
 from evaltoolkit.designs.its.estimated import Estimated, How, Parameter, too_good
+from evaltoolkit.designs.its.exact import exact
 from evaltoolkit.designs.its.lags import chosen_lags, lags_words
 from evaltoolkit.designs.its.measures import Averaged, PlugIn
 from evaltoolkit.designs.its.model import Model
@@ -60,6 +61,9 @@ def counts(
         matrix = newey_west(scores, bread, used, model.steps)
         how = How(f"Newey-West, {used} lags{words}", lags_words(used, words), lags=used, parameters=parameters)
         return Estimated(model, PlugIn(b, matrix, float(model.df)), b, pearson, how, dispersion)
+    if errors == "exact":
+        how = How("exact, conditional on total and trend", ERROR_WORDS["exact"])
+        return Estimated(model, exact(model, b, bread, where), b, pearson, how, dispersion)
     quasi = family == "quasi-poisson"
     plug = PlugIn(b, dispersion * bread if quasi else bread, float(model.df) if quasi else None)
     how = How("model-based", _WORDS[family], parameters=parameters)

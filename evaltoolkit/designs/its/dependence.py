@@ -11,7 +11,7 @@ from evaltoolkit.study import Section
 
 Errors = Literal[
     "marginal-ar1", "marginal-ar2", "marginal-seasonal-ar", "newey-west", "prais-winsten", "gls", "arma", "arima",
-    "ols", "model-based",
+    "ols", "model-based", "exact",
 ]  # fmt: skip
 Family = Literal["gaussian", "poisson", "quasi-poisson", "negative-binomial"]
 Lags = Literal["newey-west", "stock-watson", "seasonal", "newey-west-automatic", "andrews"]
@@ -27,6 +27,7 @@ ERROR_WORDS: Final[dict[str, str]] = {
     "arima": "ARIMA",
     "ols": "ordinary least squares",
     "model-based": "independent counts",
+    "exact": "the exact law of independent counts, given their total and their trend",
 }
 LIKELIHOODS: Final = ("gls", "arma", "arima")
 MODELLED: Final = (*LIKELIHOODS, "prais-winsten")

@@ -11,6 +11,7 @@ from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.model import build
 from evaltoolkit.designs.its.residuals import Residuals, Test
 from evaltoolkit.designs.its.rows import errors_text
+from evaltoolkit.designs.its.small_counts import small_counts
 from evaltoolkit.errors import EvaluationError
 from evaltoolkit.results import Diagnostic, number, p_value, plural
 from evaltoolkit.results.types import VerdictWord
@@ -34,7 +35,7 @@ def checks(fitted: Fitted, residuals: Residuals) -> tuple[Diagnostic, ...]:
         _persistence(fitted), _placebo(fitted), _season(fitted), _seasons_modelled(fitted),
     ]  # fmt: skip
     if fitted.ratio:
-        found.append(_dispersion(fitted))
+        found += [_dispersion(fitted), small_counts(fitted)]
     return tuple(check for check in found if check is not None)
 
 
@@ -203,7 +204,7 @@ def _seasons_modelled(fitted: Fitted) -> Diagnostic | None:
 def _dispersion(fitted: Fitted) -> Diagnostic:
     spread = fitted.main.dispersion
     assert spread is not None
-    plain = fitted.options.family == "poisson" and fitted.options.errors == "model-based"
+    plain = fitted.options.family == "poisson" and fitted.options.errors in {"model-based", "exact"}
     wide = spread > 1.5
     text = f"The counts vary {number(spread, 1)} times as much as pure chance would make them."
     text += (

@@ -112,10 +112,20 @@ def _model_based(fitted: Fitted) -> str:
     return "By the Poisson model, with a normal reference: counts are taken as unrelated and varying by chance only."
 
 
+def _exact(fitted: Fitted) -> str:
+    noun = fitted.series.calendar.noun
+    return (
+        f"Exact: given the total of the {noun}s' counts and the sum of their times, which carry the level and the "
+        "trend, the number after the start has a known law. The interval of the ratio holds what neither of its tails "
+        "rejects; it covers at least as often as it says, for counts that are unrelated and vary by chance only. Other "
+        "numbers have the Poisson model's own errors, which are approximate."
+    )
+
+
 _TEXTS: Final[dict[str, Callable[[Fitted], str]]] = {
     "marginal-ar1": _marginal, "marginal-ar2": _marginal, "marginal-seasonal-ar": _marginal,
     "newey-west": _newey_west, "prais-winsten": _prais, "gls": _likelihood, "arma": _likelihood,
-    "arima": _likelihood, "ols": _ols, "model-based": _model_based,
+    "arima": _likelihood, "ols": _ols, "model-based": _model_based, "exact": _exact,
 }  # fmt: skip
 
 
@@ -128,6 +138,8 @@ def error_limits(fitted: Fitted) -> list[str]:
             "or a year apart, resemble one another more than that, intervals are off; errors = 'marginal-ar2' and "
             "'marginal-seasonal-ar' allow for it."
         )
+    if fitted.options.errors == "exact":
+        lines.append("The exact interval takes events to be independent; where they come in clusters it is too narrow.")
     if fitted.main.how.boundary:
         lines.append(
             "The estimated autocorrelation lies at the edge of what its model allows: its intervals should not be "
@@ -160,6 +172,13 @@ def error_references(fitted: Fitted) -> list[Reference]:
             Reference(
                 text="Pinheiro, J. and Bates, D. (2000). Mixed-Effects Models in S and S-PLUS. Springer.",
                 doi="10.1007/b98882",
+            )
+        )
+    if errors == "exact":
+        found.append(
+            Reference(
+                text="Agresti, A. (1992). A survey of exact inference for contingency tables. Statistical Science 7.",
+                doi="10.1214/ss/1177011454",
             )
         )
     if family == "negative-binomial":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.designs.its.exact import Exact
 from evaltoolkit.designs.its.measures import Averaged, Measured, PlugIn
 from evaltoolkit.designs.its.model import Functional, Model
 from evaltoolkit.errors import NoVariationError
@@ -78,7 +79,7 @@ class Estimated:
     """
 
     model: Model
-    errors: PlugIn | Averaged
+    errors: PlugIn | Averaged | Exact
     likelihood: FloatArray
     residuals: FloatArray
     how: How
@@ -101,6 +102,8 @@ class Estimated:
 
     def inference(self, df: float | None) -> str:
         """Return the kind of errors and their reference, and whether the estimate is at a boundary."""
+        if isinstance(self.errors, Exact):
+            return self.how.name
         law = "normal" if df is None else f"t({df:g})"
         mixed = "mixture of " if isinstance(self.errors, Averaged) else ""
         return f"{self.how.name}, {mixed}{law}{', at the boundary' if self.how.boundary else ''}"

@@ -83,7 +83,7 @@ class Options(Section):
     )
     errors: Errors = Field(
         "marginal-ar1",
-        description="How autocorrelation enters the intervals; ols (gaussian) and model-based (counts) ignore it",
+        description="How autocorrelation enters the intervals; ols (gaussian), model-based, exact (counts) ignore it",
     )
     error_model: ErrorModel | None = Field(
         None, description="Details of prais-winsten, gls, arma and arima, such as { order = [1, 1], likelihood = 'ml' }"
@@ -171,6 +171,9 @@ class Options(Section):
     def _agree(self) -> Options:
         if self.lags is not None and self.errors != "newey-west":
             msg = f"lags is for errors = 'newey-west'; leave it out with '{self.errors}'"
+            raise ValueError(msg)
+        if self.errors == "exact" and (self.family != "poisson" or self.effects != ("level",) or self.season):
+            msg = "errors = 'exact' is for family = 'poisson' with effects = ['level'] and no season"
             raise ValueError(msg)
         wrong = complaint(self.errors, self.error_model)
         if wrong is not None:
