@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from evaltoolkit.kernels.least_squares import least_squares
-
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+ALIASED: Final = 1e-10
+"""Relative variance below which a column counts as following from others."""
+BLOCK: Final = 16_384
 SHARE_OF_STANDARDIZED: Final = 0.91
 """Log risk ratio that one standardized mean difference stands for (Chinn 2000; VanderWeele 2017)."""
 
@@ -115,8 +116,42 @@ class Regression:
         return t2 / (t2 + self.df)
 
 
-def regression(outcome: FloatArray, treatment: FloatArray, covariates: FloatArray, weights: FloatArray) -> Regression:
-    """Fit the outcome on treatment and covariates by weighted least squares, with and without the covariates.
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Weighted second moments of outcome, treatment and k covariates, all that these analyses need of the rows.
+
+    Attributes
+    ----------
+    matrix
+        Of k covariates, treatment, outcome in units of their standard deviation, around their means, shape
+        (k + 2, k + 2).
+    spread
+        Those standard deviations, shape (k + 2,).
+    n
+        Rows of weight above zero.
+    """
+
+    matrix: FloatArray
+    spread: FloatArray
+    n: int
+
+    @property
+    def k(self) -> int:
+        """How many covariates there are."""
+        return int(self.spread.size) - 2
+
+    def left(self, target: int, given: IntArray) -> float:
+        """Return the variance of a column, relative to its own, that is left by other columns."""
+        total = float(self.matrix[target, target])
+        if given.size == 0:
+            return total
+        cross = self.matrix[given, target]
+        explained = np.linalg.lstsq(self.matrix[np.ix_(given, given)], cross, rcond=ALIASED)[0]
+        return max(total - float(cross @ explained), 0.0)
+
+
+def moments(outcome: FloatArray, treatment: FloatArray, covariates: FloatArray, weights: FloatArray) -> Moments:
+    """Reduce rows to their moments, in one pass.
 
     Parameters
     ----------
@@ -124,6 +159,42 @@ def regression(outcome: FloatArray, treatment: FloatArray, covariates: FloatArra
         Shape (n,); rows of weight zero play no part.
     covariates
         Without an intercept, shape (n, k).
+
+    Returns
+    -------
+    Moments
+
+    References
+    ----------
+    Goodnight, J. (1979). A tutorial on the sweep operator. The American Statistician 33.
+    doi:10.1080/00031305.1979.10482685
+
+    Examples
+    --------
+    >>> found = moments(np.array([0.0, 2]), np.array([0.0, 1]), np.zeros((2, 0)), np.ones(2))
+    >>> found.matrix.tolist(), found.n
+    ([[1.0, 1.0], [1.0, 1.0]], 2)
+    """
+    used = weights > 0
+    Z = np.column_stack([covariates[used], treatment[used], outcome[used]])
+    w = weights[used] / weights[used].sum()
+    Z -= w @ Z
+    spread = np.sqrt(w @ Z**2)
+    Z /= np.where(spread > 0, spread, 1.0)
+    matrix = np.zeros((Z.shape[1], Z.shape[1]))
+    for a in range(0, w.size, BLOCK):
+        rows = Z[a : a + BLOCK]
+        matrix += (rows * w[a : a + BLOCK, None]).T @ rows
+    return Moments(matrix, spread, int(used.sum()))
+
+
+def regression(found: Moments) -> Regression:
+    """Regress the outcome on treatment and covariates by weighted least squares, with and without the covariates.
+
+    Parameters
+    ----------
+    found
+        From ``moments``.
 
     Raises
     ------
@@ -138,38 +209,35 @@ def regression(outcome: FloatArray, treatment: FloatArray, covariates: FloatArra
     Examples
     --------
     >>> x, t = np.array([0.0, 1, 2, 3, 4]), np.array([0.0, 0, 1, 0, 1])
-    >>> found = regression(2 * t + x + np.array([0.1, -0.1, 0, 0, 0]), t, x[:, None], np.ones(5))
-    >>> round(found.estimate, 4), round(found.short_estimate, 4), found.df
+    >>> y = 2 * t + x + np.array([0.1, -0.1, 0, 0, 0])
+    >>> told = regression(moments(y, t, x[:, None], np.ones(5)))
+    >>> round(told.estimate, 4), round(told.short_estimate, 4), told.df
     (2.025, 3.6667, 2)
     """
-    used = weights > 0
-    y, t, X, w = outcome[used], treatment[used], covariates[used], weights[used]
-    one = np.ones((y.size, 1))
-    long = least_squares(np.column_stack([one, X, t]), y, w)
-    short = least_squares(np.column_stack([one, t]), y, w)
-    first = least_squares(np.column_stack([one, X]), t, w)
-    place = X.shape[1] + 1
-    if place not in long.kept or long.df_residual < 1:
+    k, G = found.k, found.matrix
+    t, y, covariates = k, k + 1, np.arange(k)
+    of_treatment, of_outcome = float(found.spread[t]), float(found.spread[y])
+    rank = int(np.linalg.matrix_rank(G[:k, :k], tol=ALIASED, hermitian=True)) if k else 0
+    df = found.n - rank - 2
+    left_t, left_y = found.left(t, covariates), found.left(y, covariates)
+    if left_t < ALIASED or df < 1 or of_outcome == 0:
         raise ValueError("the covariates explain treatment fully, or nothing is left to estimate an error from")
-    total = float(w.sum())
-    variance = _variance(y, w)
-    left = float(w @ long.residuals**2)
-    j = int(np.searchsorted(long.kept, place))
+    shared = float(G[t, y])
+    if k:
+        shared -= float(G[covariates, y] @ np.linalg.lstsq(G[:k, :k], G[covariates, t], rcond=ALIASED)[0])
+    slope = shared / left_t
+    rest = max(left_y - shared**2 / left_t, 0.0)
     return Regression(
-        estimate=float(long.coefficients[place]),
-        std_error=float(np.sqrt(left / long.df_residual * long.bread[j, j])),
-        df=long.df_residual,
-        short_estimate=float(short.coefficients[1]),
-        r2=1 - left / (total * variance),
-        short_r2=1 - float(w @ short.residuals**2) / (total * variance),
-        outcome_variance=variance,
-        treatment_variance=_variance(t, w),
-        treatment_left=float(w @ first.residuals**2) / total,
+        estimate=slope * of_outcome / of_treatment,
+        std_error=float(np.sqrt(rest / df / left_t)) * of_outcome / of_treatment,
+        df=df,
+        short_estimate=float(G[t, y] / G[t, t]) * of_outcome / of_treatment,
+        r2=1 - rest,
+        short_r2=float(G[t, y] ** 2 / G[t, t]),
+        outcome_variance=of_outcome**2,
+        treatment_variance=of_treatment**2,
+        treatment_left=left_t * of_treatment**2,
     )
-
-
-def _variance(x: FloatArray, w: FloatArray) -> float:
-    return float(np.average((x - np.average(x, weights=w)) ** 2, weights=w))
 
 
 def robustness_value(t: float, df: int, q: float = 1.0, alpha: float | None = None) -> float:
@@ -242,10 +310,7 @@ class Benchmark:
     with_outcome: float
 
 
-def benchmark(
-    outcome: FloatArray, treatment: FloatArray, covariates: FloatArray, weights: FloatArray, columns: IntArray,
-    times: float = 1.0,
-) -> Benchmark | None:  # fmt: skip
+def benchmark(found: Moments, columns: IntArray, times: float = 1.0) -> Benchmark | None:
     r"""Bound a hidden covariate by a measured one: as strong, or ``times`` as strong.
 
     With partial R2 :math:`a` of the measured columns with treatment and :math:`b` with the outcome given treatment and
@@ -256,8 +321,8 @@ def benchmark(
 
     Parameters
     ----------
-    outcome, treatment, covariates, weights
-        As in ``regression``.
+    found
+        From ``moments``.
     columns
         Indices of the columns that make up the measured covariate.
     times
@@ -277,32 +342,26 @@ def benchmark(
     >>> rng = np.random.default_rng(1)
     >>> x, z = rng.normal(size=400), rng.normal(size=400)
     >>> t = x + rng.normal(size=400)
-    >>> found = benchmark(t + x, t, np.column_stack([x, z]), np.ones(400), np.array([1]))
-    >>> found.with_treatment < 0.01
+    >>> told = benchmark(moments(t + x, t, np.column_stack([x, z]), np.ones(400)), np.array([1]))
+    >>> told.with_treatment < 0.01
     True
     """
-    used = weights > 0
-    y, t, X, w = outcome[used], treatment[used], covariates[used], weights[used]
-    rest = np.column_stack([np.ones(y.size), np.delete(X, columns, axis=1)])
-    mine = X[:, columns]
-    a = _partial(np.column_stack([rest]), mine, t, w)
-    b = _partial(np.column_stack([rest, t]), mine, y, w)
+    rest = np.setdiff1d(np.arange(found.k), columns)
+    a = _partial(found, found.k, rest, columns)
+    b = _partial(found, found.k + 1, np.append(rest, found.k), columns)
     if times * a >= 1 or a >= 1 or b >= 1:
         return None
     shared = times * a**2 / ((1 - times * a) * (1 - a))
-    if shared >= 1:
-        return None
     with_treatment = times * a / (1 - a)
-    with_outcome = ((np.sqrt(times) + np.sqrt(shared)) / np.sqrt(1 - shared)) ** 2 * b / (1 - b)
-    if with_treatment >= 1:
+    if shared >= 1 or with_treatment >= 1:
         return None
+    with_outcome = ((np.sqrt(times) + np.sqrt(shared)) / np.sqrt(1 - shared)) ** 2 * b / (1 - b)
     return Benchmark(float(with_treatment), float(min(with_outcome, 1.0)))
 
 
-def _partial(rest: FloatArray, mine: FloatArray, target: FloatArray, w: FloatArray) -> float:
+def _partial(found: Moments, target: int, rest: IntArray, mine: IntArray) -> float:
     """Return the share of what ``rest`` leaves of the target that the columns ``mine`` explain."""
-    without = float(w @ least_squares(rest, target, w).residuals ** 2)
+    without = found.left(target, rest)
     if without <= 0:
         return 0.0
-    both = float(w @ least_squares(np.column_stack([rest, mine]), target, w).residuals ** 2)
-    return min(max(1 - both / without, 0.0), 1.0)
+    return min(max(1 - found.left(target, np.append(rest, mine)) / without, 0.0), 1.0)

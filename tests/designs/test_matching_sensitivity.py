@@ -11,7 +11,7 @@ import pytest
 
 import evaltoolkit as ev
 from evaltoolkit import errors
-from evaltoolkit.kernels.omitted_variables import e_value, regression, robustness_value
+from evaltoolkit.kernels.omitted_variables import e_value, moments, regression, robustness_value
 from evaltoolkit.kernels.rosenbaum import sign_bound, signed_rank, signed_rank_bound
 from tests.designs.test_matching import people, run
 
@@ -89,7 +89,9 @@ def test_robustness_and_e_values_are_those_of_the_kernels() -> None:
     found = {s.name: s for s in m.result.sensitivity}
     data = m.sample.products["matched_data"]
     X = np.column_stack([data["age"], data["need"], data["home"] == "kin", data["home"] == "parent"]).astype(float)
-    told = regression(data["score"].to_numpy(float), data["served"].to_numpy(float), X, data["weight"].to_numpy(float))
+    told = regression(
+        moments(data["score"].to_numpy(float), data["served"].to_numpy(float), X, data["weight"].to_numpy(float))
+    )
     expected = robustness_value(told.estimate / told.std_error, told.df)
     assert found["robustness-value"].value == pytest.approx(expected, rel=1e-8)
     assert "strongest of those measured" in found["robustness-value"].text

@@ -11,6 +11,7 @@ from evaltoolkit.kernels.omitted_variables import (
     adjusted_estimate,
     benchmark,
     e_value,
+    moments,
     regression,
     robustness_value,
     standardized_as_ratio,
@@ -33,7 +34,7 @@ def test_the_estimate_with_the_hidden_covariate_is_recovered() -> None:
     x, hidden = rng.normal(size=300), rng.normal(size=300)
     t = 0.5 * x + 0.7 * hidden + rng.normal(size=300)
     y = 2 * t + x + 0.9 * hidden + rng.normal(size=300)
-    found = regression(y, t, x[:, None], np.ones(300))
+    found = regression(moments(y, t, x[:, None], np.ones(300)))
     full = np.linalg.lstsq(np.column_stack([np.ones(300), t, x, hidden]), y, rcond=None)[0][1]
     strength = share(t, x, hidden), share(y, np.column_stack([x, t]), hidden)
     # The formula is exact where the hidden covariate works against the estimate, as here.
@@ -54,22 +55,22 @@ def test_a_benchmark_once_as_strong_has_the_shares_of_the_measured_covariate() -
     X = rng.normal(size=(500, 3))
     t = X @ np.array([0.5, 0.2, 0.0]) + rng.normal(size=500)
     y = t + X @ np.array([1.0, 0.3, 0.2]) + rng.normal(size=500)
-    found = benchmark(y, t, X, np.ones(500), np.array([0]))
+    found = benchmark(moments(y, t, X, np.ones(500)), np.array([0]))
     assert found is not None
     a = share(t, X[:, 1:], X[:, 0])
     assert found.with_treatment == pytest.approx(a / (1 - a), rel=1e-9)
-    twice = benchmark(y, t, X, np.ones(500), np.array([0]), times=2)
+    twice = benchmark(moments(y, t, X, np.ones(500)), np.array([0]), times=2)
     assert twice is not None
     assert twice.with_treatment == pytest.approx(2 * found.with_treatment, rel=1e-9)
-    assert benchmark(y, t, X, np.ones(500), np.array([0]), times=1e6) is None
+    assert benchmark(moments(y, t, X, np.ones(500)), np.array([0]), times=1e6) is None
 
 
 def test_weights_stand_for_repeated_rows() -> None:
     rng = np.random.default_rng(3)
     X, t, y = rng.normal(size=(30, 2)), (np.arange(30) % 2).astype(float), rng.normal(size=30)
     w = rng.integers(0, 4, 30)
-    weighted = regression(y, t, X, w.astype(float))
-    repeated = regression(np.repeat(y, w), np.repeat(t, w), np.repeat(X, w, axis=0), np.ones(w.sum()))
+    weighted = regression(moments(y, t, X, w.astype(float)))
+    repeated = regression(moments(np.repeat(y, w), np.repeat(t, w), np.repeat(X, w, axis=0), np.ones(w.sum())))
     for name in ("estimate", "short_estimate", "r2", "short_r2", "treatment_left", "outcome_variance"):
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), rel=1e-10), name
 

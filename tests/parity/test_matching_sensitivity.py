@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from evaltoolkit.kernels.abadie_imbens import abadie_imbens, arm_predictions, conditional_variances
-from evaltoolkit.kernels.omitted_variables import e_value, regression, robustness_value
+from evaltoolkit.kernels.omitted_variables import e_value, moments, regression, robustness_value
 from evaltoolkit.kernels.pairing import Pairs, Rule, pair_nearest
 from evaltoolkit.kernels.rosenbaum import sign_bound, signed_rank, signed_rank_bound
 
@@ -121,7 +121,7 @@ def test_yes_no_bounds(golden: dict[str, Any], people: pd.DataFrame) -> None:
 
 def test_robustness_values(golden: dict[str, Any], people: pd.DataFrame) -> None:
     y, t = people["re78"].to_numpy(float), people["treat"].to_numpy(float)
-    found, expected = regression(y, t, covariates(people), np.ones(t.size)), golden["sensemakr_formula"]
+    found, expected = regression(moments(y, t, covariates(people), np.ones(t.size))), golden["sensemakr_formula"]
     ratio = found.estimate / found.std_error
     assert ratio == pytest.approx(expected["t"], rel=CLOSE)
     assert found.df == expected["dof"]

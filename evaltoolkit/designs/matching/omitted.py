@@ -19,6 +19,7 @@ from evaltoolkit.kernels.omitted_variables import (
     adjusted_estimate,
     benchmark,
     e_value,
+    moments,
     regression,
     robustness_value,
     standardized_as_ratio,
@@ -55,15 +56,16 @@ def omitted(fitted: Fitted) -> Omitted | None:
     """Fit the regression that robustness values rest on; None where it does not exist."""
     people, w = fitted.people, fitted.matched.weights
     y, t, X = people.outcome, people.treated.astype(np.float64), people.covariates.X
+    reduced = moments(y, t, X, w)
     try:
-        found = regression(y, t, X, w)
+        found = regression(reduced)
     except ValueError:
         return None
     owner = np.array(people.covariates.owner)
     named = []
     for j, covariate in enumerate(fitted.options.covariates):
         columns = np.flatnonzero(owner == j)
-        strength = benchmark(y, t, X, w, columns) if columns.size else None
+        strength = benchmark(reduced, columns) if columns.size else None
         if strength is not None:
             named.append((words_of(covariate), strength))
     named.sort(key=lambda one: left_of(found, one[1]) * np.sign(found.estimate))
@@ -171,9 +173,8 @@ def oster(fitted: Fitted) -> Diagnostic:
     question = "How much more than the measured covariates would unmeasured ones have to matter?"
     people = fitted.people
     try:
-        found = regression(
-            people.outcome, people.treated.astype(np.float64), people.covariates.X, np.ones(people.treated.size)
-        )
+        t = people.treated.astype(np.float64)
+        found = regression(moments(people.outcome, t, people.covariates.X, np.ones(t.size)))
     except ValueError:
         text = "The covariates explain who was served fully, so there is nothing to compare."
         return Diagnostic(name="oster-delta", question=question, verdict="not-applicable", text=text)
