@@ -36,7 +36,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 COVARIATES = [f"x{i}" for i in range(1, 9)]
 SEED = 20240101
 SECONDS = 120
-MEMORY = 12 * 2**30
+GIGABYTES = 12
 ROUNDS = 3
 QUOTED = {
     ("a", "MatchIt 4.7.2 (R)"): {1_000: (0.21, 84), 10_000: (0.23, 128), 100_000: (1.55, 186), 1_000_000: (20.7, 1127)},
@@ -215,7 +215,7 @@ def child(peer: str, task: str, n: int) -> None:
     print("@@" + json.dumps({"seconds": best, "cpu": cpu, "megabytes": peak, **answer}))
 
 
-def cell(peer: str, task: str, n: int, pythons: dict[str, str]) -> Any:
+def cell(peer: str, task: str, n: int, pythons: dict[str, str], gigabytes: int) -> Any:
     """Return the answer of one run; a text where there is none."""
     python = pythons.get(peer, sys.executable)
     command = [python, str(Path(__file__).resolve()), "--child", peer, task, str(n)]
@@ -223,7 +223,7 @@ def cell(peer: str, task: str, n: int, pythons: dict[str, str]) -> Any:
     try:
         run = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, env=env,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (gigabytes * 2**30, gigabytes * 2**30)),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return f"over {SECONDS} s"
@@ -231,11 +231,19 @@ def cell(peer: str, task: str, n: int, pythons: dict[str, str]) -> Any:
     if run.returncode or not lines:
         error = (run.stderr.strip().splitlines() or [""])[-1]
         missing = "ModuleNotFoundError" in error
-        return "not installed" if missing else "over 12 GB" if "emory" in error or "allocate" in error else "failed"
+        return (
+            "not installed"
+            if missing
+            else f"over {gigabytes} GB"
+            if "emory" in error or "allocate" in error
+            else "failed"
+        )
     return json.loads(lines[-1][2:])
 
 
-def measure(sizes: list[int], pythons: dict[str, str], tasks: list[str]) -> dict[tuple[str, str], dict[int, Any]]:
+def measure(
+    sizes: list[int], pythons: dict[str, str], tasks: list[str], gigabytes: int
+) -> dict[tuple[str, str], dict[int, Any]]:
     found: dict[tuple[str, str], dict[int, Any]] = {}
     for task in tasks:
         peers = OURS[:1] if task.startswith("k") else (*OURS, *PEERS)
@@ -244,7 +252,7 @@ def measure(sizes: list[int], pythons: dict[str, str], tasks: list[str]) -> dict
             for n in sizes:
                 if any(isinstance(value, str) or value is None for value in row.values()):
                     break
-                row[n] = cell(peer, task, n, pythons)
+                row[n] = cell(peer, task, n, pythons, gigabytes)
                 print(task, peer, n, row[n], file=sys.stderr, flush=True)
     return found
 
@@ -270,16 +278,19 @@ HEAD = """# How fast matching is
 
 Made by [benchmarks/matching_peers.py](../benchmarks/matching_peers.py): simulated people, 8 covariates, about 17 %
 treated, the true effect is 1. Seconds of the task alone, in brackets seconds of processor time, and the largest memory
-of the process with its data and packages. Every run is a process of its own with at most {seconds} seconds and 12 GB;
-imports and compilation are not counted. Rows in *italics* are quoted from an earlier run in R 4.2.2 on two cores.
+of the process with its data and packages. Every run is a process of its own with at most {seconds} seconds and
+{gigabytes} GB; imports and compilation are not counted. Rows in *italics* are quoted from an earlier run in R 4.2.2 on
+two cores.
 
 Measured on {machine}, Python {python}. {note}
 """
 
 
-def page(found: dict[tuple[str, str], dict[int, Any]], sizes: list[int], note: str) -> str:
+def page(found: dict[tuple[str, str], dict[int, Any]], sizes: list[int], note: str, gigabytes: int) -> str:
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    text = HEAD.format(seconds=SECONDS, machine=machine, python=platform.python_version(), note=note)
+    text = HEAD.format(
+        seconds=SECONDS, gigabytes=gigabytes, machine=machine, python=platform.python_version(), note=note
+    )
     for task, title in TITLES.items():
         rows = {peer: row for (t, peer), row in found.items() if t == task and any(row.values())}
         if not rows:
@@ -316,13 +327,14 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--note", default="")
+    parser.add_argument("--memory", type=int, default=GIGABYTES, help="gigabytes of address space for one run")
     given = parser.parse_args()
     if given.child:
         child(given.child[0], given.child[1], int(given.child[2]))
         return
     sizes = [int(size) for size in given.sizes.split(",")]
-    found = measure(sizes, dict(p.split("=", 1) for p in given.python), given.tasks.split(";"))
-    text = page(found, sizes, given.note)
+    found = measure(sizes, dict(p.split("=", 1) for p in given.python), given.tasks.split(";"), given.memory)
+    text = page(found, sizes, given.note, given.memory)
     print(text)
     if given.out:
         given.out.write_text(text, encoding="utf-8")

@@ -10,10 +10,11 @@ from evaltoolkit.notebook.running import RowKind, evaluated
 from evaltoolkit.study import Outcome
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 Covariate = str | Mapping[str, Any]
-_METRICS = ("mahalanobis", "robust-mahalanobis", "scaled-euclidean")
+_METRICS = ("mahalanobis", "robust-mahalanobis", "scaled-euclidean", "matrix")
 
 
 def match(
@@ -23,7 +24,7 @@ def match(
     outcome: str | Outcome,
     covariates: Sequence[Covariate],
     method: str = "nearest",
-    distance: str = "logit",
+    distance: str | np.ndarray = "logit",
     ratio: int = 1,
     replace: bool = False,
     caliper: float | Literal["auto"] | None = "auto",
@@ -85,7 +86,8 @@ def match(
         ``subclass``, ``exact``, ``coarsened-exact``, ``cardinality``, ``kernel`` or ``radius``.
     distance, match_on
         ``logit`` (an estimated score), ``mahalanobis``, ``robust-mahalanobis`` or ``scaled-euclidean`` (on the
-        covariates, or on those of ``match_on``), or a numeric column.
+        covariates, or on those of ``match_on``), a numeric column, or an array with the distance of every treated
+        (rows) from every comparison row (columns), infinite where a pair is not allowed.
     ratio, replace, reuse, order, ties
         Matches for each; whether a person may be a match again, and how often at most; who chooses first; with
         replacement, ``one`` of equally near matches or their ``average``.
@@ -144,6 +146,11 @@ def match(
     >>> 1.5 < m.result.headline.estimate < 2.5
     True
     """
+    source: Any = frame
+    if not isinstance(distance, str):
+        from evaltoolkit.designs.matching.given import MatrixSource
+
+        source, distance = MatrixSource(frame, distance), "matrix"
     if caliper == "auto":
         caliper = 0.2 if method == "nearest" and distance not in _METRICS else None
     settings = {
@@ -163,4 +170,4 @@ def match(
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,
         "inference": inference, "level": level, "seed": seed,
     }  # fmt: skip
-    return evaluated("propensity-score-matching", frame, outcome, settings, shared)
+    return evaluated("propensity-score-matching", source, outcome, settings, shared)

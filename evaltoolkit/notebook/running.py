@@ -31,5 +31,5 @@ def evaluated(
             **{key: value for key, value in settings.items() if value is not None},
         }
     )
-    source = frame if isinstance(frame, EngineSource) else FrameSource(frame)
+    source = frame if isinstance(frame, EngineSource | FrameSource) else FrameSource(frame)
     return Evaluation(_evaluate(study, source))

@@ -193,6 +193,65 @@ def test_covariates_that_tell_the_groups_apart_stop_only_what_uses_the_score() -
         run(frame, distance="mahalanobis", caliper=0.2)
 
 
+def a_matrix(frame: pd.DataFrame) -> np.ndarray:
+    t, x = frame["served"].to_numpy() == 1, frame[["age", "need"]].to_numpy(float)
+    gap = np.abs(x[t][:, None] - x[~t][None])
+    return np.where(gap[:, :, 0] <= 2, gap[:, :, 1], np.inf)
+
+
+@pytest.mark.parametrize("method", ["nearest", "optimal", "full"])
+def test_a_matrix_of_distances(method: str) -> None:
+    frame = PEOPLE.assign(need=PEOPLE["need"].where(PEOPLE.index % 50 != 7))  # places must survive rows that leave
+    matrix = a_matrix(PEOPLE)
+    m = run(frame, method=method, distance=matrix, exact=["home"])
+    data = m.sample.products["matched_data"]
+    assert not [c for c in data.columns if "place" in c]
+    sets = data.groupby("matched_set")
+    assert (sets["home"].nunique() == 1).all()
+    if method != "full":
+        assert (sets["age"].max() - sets["age"].min() <= 2).all()
+        gaps = sets["need"].max() - sets["need"].min()
+        assert gaps.sum() == pytest.approx(total_of_the_assignment(frame) if method == "optimal" else gaps.sum())
+    assert m.result.statements.methods[1].text.count("matrix") == 1
+
+
+def total_of_the_assignment(frame: pd.DataFrame) -> float:
+    """As many pairs as possible, then the least distance: by the dense solver, in each home."""
+    from scipy.optimize import linear_sum_assignment
+
+    total = 0.0
+    for _, part in frame.dropna().groupby("home"):
+        cost = np.minimum(a_matrix(part), 1e4)
+        rows, columns = linear_sum_assignment(cost)
+        total += cost[rows, columns][cost[rows, columns] < 1e4].sum()
+    return total
+
+
+def test_the_nearest_along_a_matrix_is_the_nearest() -> None:
+    matrix, t = a_matrix(PEOPLE), PEOPLE["served"].to_numpy() == 1
+    pairs = run(distance=matrix, replace=True).sample.products["pairs"]
+    nearest = np.flatnonzero(~t)[np.argmin(matrix, axis=1)]
+    np.testing.assert_array_equal(pairs.match, nearest)
+
+
+BAD_MATRICES = {
+    "shape": (lambda d: d[:, :-1], "has the shape"), "missing": (lambda d: d * np.nan, "missing or negative"),
+    "negative": (lambda d: -1 - d, "missing or negative"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_MATRICES)
+def test_a_matrix_that_does_not_fit_is_refused(case: str) -> None:
+    spoil, words = BAD_MATRICES[case]
+    with pytest.raises(errors.OptionError, match=words):
+        run(distance=spoil(np.nan_to_num(a_matrix(PEOPLE), posinf=9.0)))
+
+
+def test_a_design_file_has_no_matrix(tmp_path: Any) -> None:
+    with pytest.raises(errors.OptionError, match="no matrix"):
+        run(distance="matrix")
+
+
 def test_more_subclasses_than_people_are_refused() -> None:
     with pytest.raises(errors.NoComparisonError, match="fewer people"):
         run(people(200), method="subclass", subclasses=100)

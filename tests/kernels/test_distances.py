@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaltoolkit.kernels.distances import pair_nearest_points, straightened
+from evaltoolkit.kernels.listed import pair_nearest_listed
+from evaltoolkit.kernels.optimal import Edges
 from evaltoolkit.kernels.pairing import Constraints, Rule, focal_order
 
 
@@ -126,3 +128,29 @@ def test_redundant_and_constant_columns_change_nothing() -> None:
     both = straightened(np.column_stack([X, level / np.sqrt(2), (1 - level) / np.sqrt(2), np.ones(len(X))]), treated)
     assert squared(both, 0, 7) == pytest.approx(squared(one, 0, 7), rel=1e-8)
     assert straightened(np.ones((4, 2)), np.array([True, False, True, False])).shape == (4, 1)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 2), st.sampled_from([(False, None), (True, 2)]))
+@settings(max_examples=40, deadline=None)
+def test_along_listed_pairs_it_is_the_brute_force(seed, ratio, reuse) -> None:
+    rng = np.random.default_rng(seed)
+    focal, turn = rng.random(24) < 0.4, rng.random(24)
+    distance = rng.integers(0, 5, (24, 24)) / 2
+    allowed = (rng.random((24, 24)) < 0.6) & focal[:, None] & ~focal[None]
+    one, two = np.nonzero(allowed)
+    rule = Rule(ratio=ratio, replace=reuse[0], limit=reuse[1])
+    pairs = pair_nearest_listed(Edges(one, two, distance[one, two]), focal, rule, turn)
+    used, expected, waiting = np.zeros(24, int), [], focal_order(turn, focal, rule).tolist()
+    for _ in range(ratio):
+        for i in list(waiting):
+            fits = [
+                (distance[i, j], j)
+                for j in np.flatnonzero(allowed[i])
+                if used[j] < (reuse[1] or 1) and (i, j) not in expected
+            ]
+            if fits:
+                expected.append((i, min(fits)[1]))
+                used[min(fits)[1]] += 1
+            else:
+                waiting.remove(i)
+    assert set(zip(pairs.focal.tolist(), pairs.match.tolist(), strict=True)) == set(expected)

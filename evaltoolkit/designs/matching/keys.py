@@ -17,7 +17,7 @@ Method = Literal[
     "weighting",
 ]  # fmt: skip
 Model = Literal["logit", "probit", "cloglog", "penalized", "boosted"]
-Metric = Literal["mahalanobis", "robust-mahalanobis", "scaled-euclidean"]
+Metric = Literal["mahalanobis", "robust-mahalanobis", "scaled-euclidean", "matrix"]
 Order = Literal["largest", "smallest", "data", "random", "closest", "farthest"]
 Kernel = Literal["epanechnikov", "triangular", "biweight", "gaussian"]
 BinRule = Literal["sturges", "freedman-diaconis", "scott"]
@@ -135,8 +135,10 @@ def _estimand(options: Options) -> str | None:
 def _distance(options: Options) -> str | None:
     if options.metric is not None and options.method in _ON_A_SCORE:
         return f"method = '{options.method}' needs a score or a column as distance, not '{options.metric}'"
-    if options.match_on and options.metric is None:
-        return f"match_on is for distance = {' or '.join(repr(m) for m in METRICS)}"
+    if options.match_on and options.metric in (None, "matrix"):
+        return f"match_on is for distance = {' or '.join(repr(m) for m in METRICS if m != 'matrix')}"
+    if options.metric == "matrix" and options.order in ("closest", "farthest"):
+        return f"order = '{options.order}' is not for a matrix of distances; use largest, smallest, data or random"
     if options.metric is not None and options.averages_ties:
         return "ties are averaged on a score only; leave ties out where distance is taken on several covariates"
     if options.column is not None and options.caliper_scale == "sd-logit":

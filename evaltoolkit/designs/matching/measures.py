@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from evaltoolkit.data import is_text
-from evaltoolkit.designs.matching.matched import FloatArray, Mask, Matched
+from evaltoolkit.designs.matching.matched import FloatArray, IntArray, Mask, Matched
 from evaltoolkit.designs.matching.options import Covariate, Options, SdWidth, words_of
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.score import Score
+from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.distances import straightened
+from evaltoolkit.kernels.edges import TooManyEdgesError, allowed_edges
+from evaltoolkit.kernels.optimal import Edges
 from evaltoolkit.kernels.pairing import Constraints, Pairs
 
 
@@ -60,12 +63,37 @@ def columns_by_covariate(people: People, options: Options) -> Iterator[tuple[Cov
 def points_of(people: People, options: Options) -> FloatArray:
     """Return covariates turned so that their Euclidean distance is the distance asked for."""
     assert options.metric is not None
+    assert options.metric != "matrix"
     chosen = [
         columns / np.sqrt(2) if category else columns
         for covariate, columns, category in columns_by_covariate(people, options)
         if not options.match_on or words_of(covariate) in options.match_on
     ]
     return straightened(np.column_stack(chosen), people.treated, options.metric)
+
+
+def edges_of(people: People, score: Score, options: Options, focal: Mask) -> Edges:
+    """Return the pairs that calipers and columns allow, with their distances.
+
+    Raises
+    ------
+    OptionError
+        There are too many of them.
+    """
+    line = line_of(score, options)
+    points = None if options.metric in (None, "matrix") else points_of(people, options)
+    limits, width = constraints_of(people, options), caliper_width(line, options)
+    try:
+        edges = allowed_edges(line, focal, width, people.strata, limits, points)
+    except TooManyEdgesError as found:
+        raise OptionError(
+            f"method = '{options.method}' would have to weigh more than 20 million possible pairs here",
+            expected="a propensity score without calipers or antiexact (any size), or fewer possible pairs",
+            todo="set a tighter caliper or exact columns, leave calipers out, or use method = 'nearest'",
+        ) from found  # fmt: skip
+    if people.given is None or people.place is None:
+        return edges
+    return people.given.along(edges, people.treated, people.place)
 
 
 def supported(people: People, score: Score, options: Options) -> Mask:
@@ -100,3 +128,11 @@ def spread_out(matched: Matched, people: People, score: Score, options: Options,
     line = None if matched.line is None else line_of(score, options)
     focal = focal_of(people, options)
     return replace(matched, weights=weights, focal=focal, sets=sets, pairs=pairs, line=line, discarded=~kept)
+
+
+def length_along(edges: Edges, one: IntArray, two: IntArray) -> float:
+    """Return the sum of the distances of some of the listed pairs."""
+    n = int(max(edges.focal.max(initial=0), edges.other.max(initial=0))) + 1
+    key = edges.focal * n + edges.other
+    by_key = np.argsort(key)
+    return float(edges.distance[by_key[np.searchsorted(key[by_key], one * n + two)]].sum())

@@ -17,6 +17,7 @@ _NAMES = {
 _DISTANCES = {
     "mahalanobis": "Mahalanobis distance", "robust-mahalanobis": "rank-based Mahalanobis distance",
     "scaled-euclidean": "Euclidean distance on covariates in standard deviations",
+    "matrix": "distance that was given as a matrix",
 }  # fmt: skip
 
 
@@ -213,6 +214,8 @@ def _nearest_terms(fitted: Fitted) -> str:
     if options.reuse is not None:
         replace = f"with up to {options.reuse} uses of a match, order '{options.choosing}'"
     text = f"Nearest neighbour on the {_on(fitted)}, {options.ratio} to each, {replace}, {_caliper(fitted)}"
+    if options.metric == "matrix":
+        return f"{text}. Of equally near people, the first in the data is taken."
     if options.metric is not None:
         return (
             f"{text}. The covariance matrix is pooled within groups; of equally near people, the one farther along the "
@@ -285,4 +288,5 @@ def sources(fitted: Fitted) -> tuple[Reference, ...]:
     """Return where the method comes from."""
     method = "kernel" if fitted.options.method == "radius" else fitted.options.method
     found = [_SOURCES[method]] if method in _SOURCES else []
-    return tuple([*found, _MAHALANOBIS] if fitted.options.metric is not None else found)
+    given = fitted.options.metric in (None, "matrix")
+    return tuple(found if given else [*found, _MAHALANOBIS])

@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from evaltoolkit.designs.matching.matched import FloatArray, Mask, Matched, sets_of
-from evaltoolkit.designs.matching.measures import caliper_width, constraints_of, focal_of, line_of, points_of
+from evaltoolkit.designs.matching.measures import (
+    caliper_width,
+    constraints_of,
+    edges_of,
+    focal_of,
+    length_along,
+    line_of,
+    points_of,
+)
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.score import Score
 from evaltoolkit.kernels.distances import pair_nearest_points
+from evaltoolkit.kernels.listed import pair_nearest_listed
 from evaltoolkit.kernels.pairing import Constraints, Pairs, Rule, matching_weights, pair_nearest
 
 
@@ -30,7 +39,11 @@ def _matched(people: People, score: Score, options: Options, focal: Mask, seed: 
         ratio=options.ratio, caliper=width, replace=options.replace, limit=options.reuse, order=options.choosing,
         ties="average" if options.averages_ties else "one", seed=seed,
     )  # fmt: skip
-    if options.metric is None:
+    if options.metric == "matrix":
+        edges = edges_of(people, score, options, focal)
+        pairs = pair_nearest_listed(edges, focal, rule, line)
+        far = np.array([length_along(edges, pairs.focal, pairs.match)])
+    elif options.metric is None:
         pairs = pair_nearest(line, focal, rule, people.strata, limits)
         far = np.abs(line[pairs.focal] - line[pairs.match])
     else:

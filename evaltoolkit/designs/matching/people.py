@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import Rows, Source, binary_column, identifier_values, numeric_column, require_column
 from evaltoolkit.designs.matching.covariates import Covariates, all_columns, expand
+from evaltoolkit.designs.matching.given import PLACE, Distances, MatrixSource
 from evaltoolkit.designs.matching.incomplete import Completed, complete
 from evaltoolkit.designs.matching.options import Options, columns_of
 from evaltoolkit.errors import (
@@ -19,6 +20,7 @@ from evaltoolkit.errors import (
     MissingValuesError,
     NoComparisonError,
     NoVariationError,
+    OptionError,
 )
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import FlowStep
@@ -50,6 +52,9 @@ class People:
     near, apart
         Columns with calipers of their own, and codes of the columns that must differ within a pair, shapes (n, q) and
         (n, r).
+    place, given
+        Distances that were given as a matrix, and the place of each person among its rows or columns, shape (n,); None
+        where there are none.
     measured
         The outcome at each time, oldest first and the one after the program last, shape (n, times); None where it was
         measured once.
@@ -65,6 +70,8 @@ class People:
     frame: pd.DataFrame
     near: FloatArray
     apart: NDArray[np.int64]
+    place: NDArray[np.int64] | None = None
+    given: Distances | None = None
     measured: FloatArray | None = None
     completed: Completed | None = None
 
@@ -93,6 +100,8 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
     frame = rows.frame
     _check_columns(frame, study, options)
     frame, flow = _complete(rows, study, options)
+    place = frame.pop(PLACE).to_numpy() if PLACE in frame else None
+    _has_matrix(study, options, place)
     treated = binary_column(frame, options.treated, role="treated", where=study.place("treated")) == 1
     _both_groups(treated, study)
     flow[-1] = FlowStep(
@@ -113,10 +122,20 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         frame=frame,
         near=_near(frame, study, options),
         apart=_apart(frame, options),
+        place=place,
+        given=source.distances if isinstance(source, MatrixSource) else None,
         measured=measured if measured.shape[1] > 1 else None,
         completed=completed,
     )
     return AnalysisSample(content, tuple(flow), identifier_values(frame, study.disclosure.secret_columns))
+
+
+def _has_matrix(study: Study, options: Options, place: NDArray[np.int64] | None) -> None:
+    if options.metric == "matrix" and place is None:
+        raise OptionError(
+            "distance = 'matrix' comes with no matrix", expected="a matrix of distances, which only Python can give",
+            todo="call ev.match(..., distance=matrix), or choose another distance", where=study.place("distance"),
+        )  # fmt: skip
 
 
 def unit_word(study: Study) -> str:
