@@ -285,7 +285,8 @@ def recommended(of: Situation, level: float = 0.95) -> tuple[Method, Reason]:
     apart: Method = "jackknife" if of.treated > 1 and of.comparison > 1 else "none"
     if of.assignments == 0:
         return apart, "cannot-permute"
-    if of.assignments * (1 - level) < 1 - 1e-9:
+    # With many cohorts the number of assignments is no float any more.
+    if min(of.assignments, 10**15) * (1 - level) < 1 - 1e-9:
         return apart, "too-few-assignments" if of.treated > 1 else "one-treated"
     if of.variability is None:
         return "randomization", "few-unchecked"

@@ -245,3 +245,7 @@ def test_the_rule_asks_for_more_assignments_at_a_higher_level() -> None:
     of = Situation(1, 1, 19, 20, 1.0, FINE, adjusted=False)
     assert recommended(of, 0.99) == ("none", "one-treated")
     assert recommended(of, 0.9) == ("randomization", "few")
+
+
+def test_more_assignments_than_a_float_can_hold() -> None:
+    assert recommended(Situation(4, 800, 800, 10**400, 1.0, None, adjusted=False)) == ("randomization", "few-unchecked")
