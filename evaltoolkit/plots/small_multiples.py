@@ -15,7 +15,7 @@ from evaltoolkit.plots.tidy import Tidy, finite
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TALL = 0.82
+_TALL = 0.62
 _TITLE = 0.2
 _KEY = 0.24
 _GUTTER = 0.22

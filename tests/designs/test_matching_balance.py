@@ -141,8 +141,9 @@ def test_few_left_out_are_not_described_nor_drawn() -> None:
     assert "differ most" not in check(m, "unmatched").text
     figure = next(f for f in m.result.figures if f.kind == "ecdf")
     assert all(row[3] is None for row in figure.rows if row[1] == "Before matching")
-    assert "few people were left out" in figure.note
-    assert any(row[3] is not None for row in figure.rows if row[1] == "After matching")
+    assert "few of a group were left out: treated" in figure.note
+    assert all(row[4] is not None for row in figure.rows)
+    assert all(row[3] is not None for row in figure.rows if row[1] == "After matching")
 
 
 def test_nobody_left_out_no_table() -> None:

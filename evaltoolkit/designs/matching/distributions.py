@@ -82,8 +82,11 @@ def _figure(
     note = ""
     if fitted.study.counts_people:
         note = f"Made from cells that hold no one or at least {fitted.cells.threshold} people of each group."
-        if any(row[3] is None for row in rows):
-            note += f" {fitted.moments[0]} is not shown, because it would show how few people were left out."
+        gone = [word for word, k in (("treated", 3), ("comparison", 4)) if any(row[k] is None for row in rows)]
+        if gone:
+            note += (
+                f" Not drawn before matching where it would show how few of a group were left out: {', '.join(gone)}."
+            )
     return FigureData(
         key=key, kind="density" if kind == "density" else "ecdf", section="checks", headline=headline,
         subtitle=subtitle, alt=alt,

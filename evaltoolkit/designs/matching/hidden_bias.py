@@ -86,7 +86,7 @@ def _set_test(fitted: Fitted, sets: MatchedSets) -> _Test:
 
 def _pair_test(fitted: Fitted, differences: FloatArray) -> _Test:
     direction = _direction(fitted)
-    if fitted.study.outcome.kind == "binary":
+    if fitted.study.outcome.kind == "binary" and fitted.people.measured is None:
         more, less = int((differences > 0).sum()), int((differences < 0).sum())
         ends = (more, less) if direction == "greater" else (less, more)
         return _Test("exact McNemar test", lambda g: sign_bound(*ends, g), counts=(more, less))

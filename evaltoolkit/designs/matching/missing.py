@@ -61,7 +61,8 @@ def imputations_table(fitted: Fitted) -> TableData | None:
             Column(key="basis", kind="basis", governs=("smallest", "mean", "largest")),
         ),
         rows=tuple(rows),
-        note="People are matched anew in each imputed data set. Sizes, matches and figures are those of the first.",
+        note="People are matched anew in each imputed data set. Sizes, matches, figures and how strong a hidden "
+        "difference would have to be are those of the first.",
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _FINEST = 60
+_FEWEST = 8
 _POINTS = 81
 
 
@@ -29,7 +30,7 @@ class SafeCells:
         Edges of the c cells, shape (c + 1,).
     shares
         Share of a group in each cell: before and after matching (first axis), treated and comparison (second axis),
-        shape (2, 2, c). NaN for before where it would show how few people were left out.
+        shape (2, 2, c). NaN before matching for a group of which few were left out.
     """
 
     edges: FloatArray
@@ -41,7 +42,7 @@ def safe_cells(fitted: Fitted, values: FloatArray) -> SafeCells | None:
 
     In every cell each part of the sample (treated and comparison people, matched and left out) counts no one or at
     least as many people as may be shown, so that neither a share nor the difference of two gives a small count away.
-    Where so few of a group are left out that their number is hidden, only the matched are put into cells.
+    A group of which few are left out is put into cells after matching only.
 
     Returns
     -------
@@ -51,12 +52,12 @@ def safe_cells(fitted: Fitted, values: FloatArray) -> SafeCells | None:
     edges = round_edges(values)
     t, used = fitted.people.treated, fitted.used
     cells = fitted.cells if fitted.study.counts_people else SmallCells(threshold=1)
-    few_left_out = any(cells.hides(int((group & ~used).sum())) for group in (t, ~t))
-    parts = [group & used for group in (t, ~t)]
-    if not few_left_out:
-        parts += [group & ~used for group in (t, ~t) if (group & ~used).any()]
-    counts = np.array([np.histogram(values[part], edges)[0] for part in parts])
-    starts = merged(counts, cells)
+    groups = (t, ~t)
+    matched = [np.histogram(values[group & used], edges)[0] for group in groups]
+    left_out = [np.histogram(values[group & ~used], edges)[0] for group in groups]
+    hidden = _undrawn(matched, left_out, cells)
+    counts = [*matched, *(c for c, gone in zip(left_out, hidden, strict=True) if c.any() and not gone)]
+    starts = merged(np.array(counts), cells)
     if starts.size == 0:
         return None
     kept = np.append(edges[starts], edges[-1])
@@ -65,9 +66,24 @@ def safe_cells(fitted: Fitted, values: FloatArray) -> SafeCells | None:
         [_shares(values[group], None if weights is None else weights[group], kept) for group in (t, ~t)]
         for weights in (None, w)
     ])  # fmt: skip
-    if few_left_out:
-        shares[0] = np.nan
+    shares[0, np.array(hidden)] = np.nan
     return SafeCells(kept, shares)
+
+
+def _undrawn(matched: list[IntArray], left_out: list[IntArray], cells: SmallCells) -> tuple[bool, bool]:
+    """Return for each group whether it is drawn after matching only.
+
+    It is where so few of it are left out that their number is hidden, or where cells that do not show them would be too
+    few to see anything.
+    """
+    hidden = [cells.hides(int(counts.sum())) for counts in left_out]
+    for g in np.argsort([counts.sum() for counts in left_out]):
+        open_ones = [c for c, gone in zip(left_out, hidden, strict=True) if c.any() and not gone]
+        found = merged(np.array([*matched, *open_ones]), cells).size
+        without = [c for k, c in enumerate(left_out) if c.any() and not hidden[k] and k != g]
+        if found < _FEWEST and merged(np.array([*matched, *without]), cells).size > 1.5 * found:
+            hidden[g] = True
+    return hidden[0], hidden[1]
 
 
 def round_edges(values: FloatArray) -> FloatArray:
