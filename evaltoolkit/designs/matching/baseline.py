@@ -75,11 +75,12 @@ def columns_of(found: Balance, which: slice) -> Balance:
 
 def predicted_outcome(people: People) -> FloatArray:
     """Return the outcome that a linear model of those not served expects of everybody, shape (n,)."""
-    X = people.covariates.X
+    X, others = people.covariates.X, ~people.treated
     center, spread = X.mean(axis=0), X.std(axis=0)
-    Z = np.column_stack([np.ones(X.shape[0]), (X - center) / np.where(spread > 0, spread, 1)])
-    fit = least_squares(Z[~people.treated], people.outcome[~people.treated])
-    return np.asarray(Z[:, fit.kept] @ fit.coefficients[fit.kept])
+    spread = np.where(spread > 0, spread, 1)
+    Z = np.column_stack([np.ones(int(others.sum())), (X[others] - center) / spread])
+    slopes = np.nan_to_num(least_squares(Z, people.outcome[others]).coefficients)[1:] / spread
+    return np.asarray((X - center) @ slopes)
 
 
 Category = Literal["satisfied", "adjust", "too far apart", "not defined"]

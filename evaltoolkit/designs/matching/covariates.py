@@ -17,6 +17,7 @@ from evaltoolkit.kernels.least_squares import least_squares
 FloatArray = NDArray[np.float64]
 
 _MANY_LEVELS = 50
+_SURE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,9 @@ def _indicators(values: pd.Series[Any], covariate: str, where: str) -> list[tupl
 
 def _must_be_independent(covariates: Covariates, places: tuple[str, ...]) -> None:
     X = covariates.X
+    # Correlations tell at once that columns are far from dependent; only a close case is worth a factorization.
+    if _smallest_eigenvalue(X) > _SURE:
+        return
     scaled = (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
     fit = least_squares(np.column_stack([np.ones(X.shape[0]), scaled]), np.zeros(X.shape[0]))
     if fit.aliased.size:
@@ -156,6 +160,15 @@ def _must_be_independent(covariates: Covariates, places: tuple[str, ...]) -> Non
             expected="covariates none of which follows from the others",
             todo="remove one of them", where=places[covariates.owner[j]],
         )  # fmt: skip
+
+
+def _smallest_eigenvalue(X: FloatArray) -> float:
+    """Return the smallest eigenvalue of the correlations of the columns; 0 where a column does not vary."""
+    away = X - X.mean(axis=0)
+    sizes = np.sqrt(np.einsum("ij,ij->j", away, away))
+    if not (sizes > 0).all():
+        return 0.0
+    return float(np.linalg.eigvalsh(away.T @ away / np.outer(sizes, sizes))[0])
 
 
 def all_columns(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:

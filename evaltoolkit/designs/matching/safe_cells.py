@@ -52,9 +52,11 @@ def safe_cells(fitted: Fitted, values: FloatArray) -> SafeCells | None:
     edges = round_edges(values)
     t, used = fitted.people.treated, fitted.used
     cells = fitted.cells if fitted.study.counts_people else SmallCells(threshold=1)
-    groups = (t, ~t)
-    matched = [np.histogram(values[group & used], edges)[0] for group in groups]
-    left_out = [np.histogram(values[group & ~used], edges)[0] for group in groups]
+    bins = edges.size - 1
+    fine = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
+    part = 2 * ~t + ~used
+    counted = np.bincount(4 * fine + part, minlength=4 * bins).reshape(bins, 4).T
+    matched, left_out = [counted[0], counted[2]], [counted[1], counted[3]]
     hidden = _undrawn(matched, left_out, cells)
     counts = [*matched, *(c for c, gone in zip(left_out, hidden, strict=True) if c.any() and not gone)]
     starts = merged(np.array(counts), cells)
@@ -62,10 +64,11 @@ def safe_cells(fitted: Fitted, values: FloatArray) -> SafeCells | None:
         return None
     kept = np.append(edges[starts], edges[-1])
     w = fitted.matched.weights
-    shares = np.array([
-        [_shares(values[group], None if weights is None else weights[group], kept) for group in (t, ~t)]
-        for weights in (None, w)
-    ])  # fmt: skip
+    before = np.array([matched[g] + left_out[g] for g in (0, 1)], dtype=np.float64)
+    after = np.bincount(2 * fine + ~t, w, minlength=2 * bins).reshape(bins, 2).T
+    heights = np.add.reduceat(np.array([before, after]), starts, axis=-1)
+    totals = heights.sum(axis=-1, keepdims=True)
+    shares = heights / np.where(totals > 0, totals, 1)
     shares[0, np.array(hidden)] = np.nan
     return SafeCells(kept, shares)
 
@@ -138,12 +141,6 @@ def merged(counts: IntArray, cells: SmallCells) -> IntArray:
     while starts and any(cells.hides(int(n)) for n in counts[:, starts[-1] :].sum(axis=1)):
         starts.pop()
     return np.array(starts, dtype=np.int64)
-
-
-def _shares(values: FloatArray, weights: FloatArray | None, edges: FloatArray) -> FloatArray:
-    counts = np.histogram(values, edges, weights=weights)[0].astype(np.float64)
-    total = counts.sum()
-    return counts / total if total > 0 else counts
 
 
 def smoothed(found: SafeCells, values: FloatArray) -> tuple[FloatArray, FloatArray]:
