@@ -2,7 +2,7 @@
 
     python sample_data/make.py [FOLDER]
 
-Four data sets are made up, with known truth, by ``evaltoolkit simulate``. Three are real and shipped with packages that
+Five data sets are made up, with known truth, by ``evaltoolkit simulate``. Three are real and shipped with packages that
 evaltoolkit depends on. With FOLDER, only the data are written, and there.
 """
 

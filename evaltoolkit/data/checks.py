@@ -52,13 +52,15 @@ def findings(rows: Rows, study: Study, roles: Mapping[str, str]) -> list[Finding
     outcomes = [study.outcome, *study.secondary]
     named = {**roles, **{o.column: "outcome" for o in outcomes}}
     named |= {o.population: "population" for o in outcomes if o.population}
+    if study.counts_people:  # where rows are counted, the time column may stand for the outcome
+        named |= {column: role for column, role in roles.items() if role == "time"}
     frame = rows.frame
     found = [Finding("C-ROWS", "info", "rows", f"{rows.n_read} rows read, {rows.n_filtered} left out by data.keep")]
     found += _absent(frame, [*named, *study.disclosure.identifiers], named)
     present = {column: role for column, role in named.items() if column in frame.columns}
     for column, role in present.items():
         found += _column(frame[column], column, role)
-    found += _panel(frame, present)
+    found += _panel(frame, present, counted=study.counts_people)
     found += _undeclared(frame, study, present)
     found += _small(frame, study)
     return found
@@ -98,14 +100,14 @@ def _column(values: pd.Series[Any], column: str, role: str) -> Iterator[Finding]
         yield Finding("C-CONSTANT", "stop", column, f"the outcome column '{column}' never varies", len(values))
 
 
-def _panel(frame: pd.DataFrame, present: Mapping[str, str]) -> Iterator[Finding]:
+def _panel(frame: pd.DataFrame, present: Mapping[str, str], *, counted: bool) -> Iterator[Finding]:
     by_role = {role: column for column, role in present.items()}
     time, unit = by_role.get("time"), by_role.get("unit")
     if time is None:
         return
     keys = [time] if unit is None else [unit, time]
     twice = frame.duplicated(keys, keep=False).to_numpy()
-    if twice.any():
+    if twice.any() and not counted:
         together = " and ".join(f"'{key}'" for key in keys)
         yield _marked("C-DUPLICATE", "stop", together, f"several rows have the same {together}", twice)
     try:
@@ -113,6 +115,8 @@ def _panel(frame: pd.DataFrame, present: Mapping[str, str]) -> Iterator[Finding]
         steps = np.unique(parse_column(frame[time], calendar, column=time))
     except EvaluationError as error:
         yield Finding("C-PERIOD", "stop", time, error.found, 1)
+        return
+    if counted:
         return
     gaps = int(steps[-1] - steps[0] + 1 - len(steps))
     if gaps:

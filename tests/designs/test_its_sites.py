@@ -165,7 +165,7 @@ def test_small_sites_are_hidden_and_none_can_be_worked_out() -> None:
     masked = [row[0] for row in table.rows if row[4] is None]
     assert len(masked) == 2
     assert "Site 7" in masked
-    forest = next(f for f in result.figures if f.key == "sites")
+    forest = next(f for f in result.figures if f.key == "forest_of_sites")
     assert "Site 7" not in {row[0] for row in forest.rows}
     assert result.disclosure.hidden
 
@@ -185,7 +185,7 @@ def test_very_many_sites_are_drawn_and_listed_in_part() -> None:
         "y": rng.normal(10, 1, n * many),
     })  # fmt: skip
     e = ev.its(frame, outcome="y", time="t", unit="site", interruption=2010, effects=["level"])
-    forest = next(f for f in e.result.figures if f.key == "sites")
+    forest = next(f for f in e.result.figures if f.key == "forest_of_sites")
     assert len(forest.rows) == 30
     assert not [x for x in e.result.estimates if x.kind == "subgroup"]
     assert e.sample.products["estimate"].shape == (many,)

@@ -64,6 +64,18 @@ def log_linear_ratio(draw: Draw) -> float:
     return float(np.linalg.lstsq(x, y.to_numpy(), rcond=None)[0][2])
 
 
+def mean_of_sites(draw: Draw) -> float:
+    """Least squares of each center's log count on a line, a wave and a step, without its first two months of a team."""
+    found = []
+    for _, frame in draw.frame.groupby("center"):
+        t = np.arange(len(frame))
+        start = int(np.flatnonzero(frame["month"] == frame["team_month"])[0])
+        x = np.column_stack([np.ones(t.size), t, t >= start, np.sin(2 * np.pi * t / 12), np.cos(2 * np.pi * t / 12)])
+        kept = (t < start) | (t >= start + 2)
+        found.append(np.linalg.lstsq(x[kept], np.log(frame["reached"].to_numpy()[kept]), rcond=None)[0][2])
+    return float(np.mean(found))
+
+
 def estimates(world: str, draw: Draw) -> Mapping[str, tuple[float, float]]:
     """Return (estimate, truth) of each effect of a world."""
     truth = draw.truth
@@ -90,4 +102,6 @@ def estimates(world: str, draw: Draw) -> Mapping[str, tuple[float, float]]:
                 truth["att_wellbeing_points"],
             ),
         }
+    if world == "outreach-centers":
+        return {"log ratio": (mean_of_sites(draw), float(np.log(truth["rate_ratio"])))}
     return {"log ratio": (log_linear_ratio(draw), float(np.log(truth["rate_ratio"])))}

@@ -18,6 +18,7 @@ HELD = [
     ("specialized_services", "stable_housing_12m", "att_stable_housing"),
     ("specialized_services", "wellbeing_12m", "att_wellbeing_points"),
     ("hotline_campaign", "contacts", "rate_ratio"),
+    ("outreach_centers", "reached", "rate_ratio"),
 ]
 
 
@@ -37,7 +38,7 @@ def _headline_of(headline: Estimate, estimates: tuple[Estimate, ...], primary: b
     return next(e for e in estimates if e.standing == "secondary" and e.kind == headline.kind)
 
 
-@pytest.mark.parametrize("design", ["training_counties", "safe_harbor_states", "hotline_campaign"])
+@pytest.mark.parametrize("design", ["training_counties", "safe_harbor_states", "hotline_campaign", "outreach_centers"])
 def test_no_sentence_says_that_exploitation_rose_or_fell(design: str) -> None:
     words = evaluated(ROOT / "designs" / f"{design}.toml").result.statements
     said = " ".join([words.bottom_line, words.plain, *words.findings, *words.supports])

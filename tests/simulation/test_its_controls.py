@@ -1,4 +1,4 @@
-"""Coverage of the interval of a series beside its control, where the program did nothing."""
+"""Coverage of the interval of a series beside its control, and of the mean of sites, where the program did nothing."""
 
 from __future__ import annotations
 
@@ -9,40 +9,65 @@ import pandas as pd
 import pytest
 
 import evaltoolkit as ev
-from evaltoolkit.errors import EvaluationError
+from evaltoolkit.data import FrameSource
+from evaltoolkit.designs.its.estimators import estimate
+from evaltoolkit.designs.its.model import build
+from evaltoolkit.designs.its.site_pooling import fit
+from evaltoolkit.errors import NoComparisonError
+from evaltoolkit.pipeline import prepare
+from evaltoolkit.study import study_from
 
 N, START, J = 48, 30, 12
 
 
-def drawn(rng: np.random.Generator, rho: float) -> np.ndarray:
-    """Return treated and control series of shape (N, J + 1): a shared shock, and own AR(1) errors of own size."""
-    common = np.cumsum(rng.normal(0, 0.5, N))
-    e = rng.normal(size=(N, J + 1)) * np.sqrt(1 - rho**2)
-    u = np.empty((N, J + 1))
-    u[0] = rng.normal(size=J + 1)
-    for t in range(1, N):
-        u[t] = rho * u[t - 1] + e[t]
-    trend = np.arange(N)[:, None] * rng.normal(0, 0.03, J + 1)
-    return np.asarray(50 + rng.normal(0, 2, J + 1) + common[:, None] + trend + u * rng.uniform(0.6, 1.6, J + 1))
+def prepared(frame: pd.DataFrame, outcome: Any, **settings: Any) -> Any:
+    study = study_from({"design": "interrupted-time-series", "title": "A simulation", "outcome": outcome, "time": "t",
+                        "interruption": 2000 + START, "unit": "unit", "effects": ["level"], **settings})  # fmt: skip
+    return prepare(study, FrameSource(frame))
 
 
-def holds(wide: np.ndarray, null: float = 0.0, **settings: Any) -> bool:
-    frame = pd.DataFrame({
-        "unit": np.tile([f"u{j:02d}" for j in range(J + 1)], N), "t": np.repeat(2000 + np.arange(N), J + 1),
+def long(wide: np.ndarray) -> pd.DataFrame:
+    units = wide.shape[1]
+    return pd.DataFrame({
+        "unit": np.tile([f"u{j:02d}" for j in range(units)], N), "t": np.repeat(2000 + np.arange(N), units),
         "y": wide.ravel(),
     })  # fmt: skip
-    h = ev.its(frame, time="t", interruption=2000 + START, unit="unit", treated_unit="u00",
-               **({"outcome": "y"} | settings)).result.headline  # fmt: skip
-    return bool(h.conf_low <= null <= h.conf_high)
 
 
-def coverage(draws: int, rho: float, **settings: Any) -> float:
+def ar1(rng: np.random.Generator, units: int, rho: float) -> np.ndarray:
+    e = rng.normal(size=(N, units)) * np.sqrt(1 - rho**2)
+    u = np.empty((N, units))
+    u[0] = rng.normal(size=units)
+    for t in range(1, N):
+        u[t] = rho * u[t - 1] + e[t]
+    return u
+
+
+def states(rng: np.random.Generator, rho: float) -> np.ndarray:
+    """Return treated and control series of shape (N, J + 1): a shared shock, and own AR(1) errors of own size."""
+    common = np.cumsum(rng.normal(0, 0.5, N))
+    trend = np.arange(N)[:, None] * rng.normal(0, 0.02, J + 1)
+    errors = ar1(rng, J + 1, rho) * rng.uniform(0.6, 1.6, J + 1)
+    return np.asarray(50 + rng.normal(0, 1, J + 1) + common[:, None] + trend + errors)
+
+
+def holds(wide: np.ndarray, outcome: Any = "y", **settings: Any) -> bool:
+    made = prepared(long(wide), {"column": "y"} if outcome == "y" else outcome, treated_unit="u00", **settings)
+    model = build(made.sample.content, made.options, made.study.outcome, "")
+    main = estimate(model, made.options, errors="marginal-ar1", lags=0, where="")
+    level = main.measure(model.column("level"), 0.95).one()
+    assert level.low is not None
+    assert level.high is not None
+    return level.low <= 0 <= level.high
+
+
+def coverage(draws: int, rho: float, control: str) -> float:
     rng = np.random.default_rng(20260103)
-    found = []
+    found: list[bool] = []
     while len(found) < draws:
         try:
-            found.append(holds(drawn(rng, rho), **settings))
-        except EvaluationError:  # no control ran alike
+            found.append(holds(states(rng, rho), control=control))
+        except NoComparisonError:  # no control ran alike
             continue
     return float(np.mean(found))
 
@@ -51,20 +76,34 @@ def coverage(draws: int, rho: float, **settings: Any) -> float:
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 @pytest.mark.parametrize("control", ["mean", "matched", "synthetic"])
 def test_the_default_interval_beside_a_control(control: str, rho: float) -> None:
-    # Monte Carlo error of 0.95 in 200 draws is 0.015.
-    assert coverage(200, rho, control=control, effects=["level"]) >= 0.95 - 3 * 0.015
+    # Monte Carlo error of 0.95 in 400 draws is 0.011.
+    assert coverage(400, rho, control) >= 0.95 - 3 * 0.011
+
+
+def counted(rng: np.random.Generator) -> bool:
+    """One small control of mean 12 to 30 a period, with shared log-normal shocks."""
+    shared = np.exp(np.cumsum(rng.normal(0, 0.1, N)))
+    wide = rng.poisson(np.maximum(shared, 0.2)[:, None] * rng.uniform(12, 30, 2))
+    outcome = ev.Outcome("y", kind="count")
+    return holds(np.maximum(wide, 1), outcome, control="u01", family="quasi-poisson")
 
 
 @pytest.mark.slow
 def test_counts_beside_a_small_control() -> None:
-    """Both of mean 12 to 30 a period with shared log-normal shocks."""
     rng = np.random.default_rng(20260104)
-    inside = []
-    for _ in range(200):
-        shared = np.exp(np.cumsum(rng.normal(0, 0.1, N)))
-        wide = rng.poisson(shared[:, None] * rng.uniform(12, 30, J + 1))
-        if (wide.sum(axis=1) - wide[:, 0] <= 0).any():
-            continue
-        inside.append(holds(wide, 1.0, control="u01" if (wide[:, 1] > 0).all() else "mean", family="quasi-poisson",
-                            outcome=ev.Outcome("y", kind="count"), effects=["level"]))  # fmt: skip
-    assert np.mean(inside) >= 0.95 - 3 * 0.016
+    assert np.mean([counted(rng) for _ in range(400)]) >= 0.95 - 3 * 0.011
+
+
+def mean_of_sites(rng: np.random.Generator, sites: int, tau: float, rho: float) -> bool:
+    own = rng.normal(0, tau, sites)
+    wide = 20 + rng.normal(0, 3, sites) + ar1(rng, sites, rho) + own * (np.arange(N) >= START)[:, None]
+    made = prepared(long(wide), {"column": "y"})
+    pooled = fit(made.study, made.options, made.sample.content).pooled
+    return pooled.low <= 0 <= pooled.high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sites", "tau"), [(6, 0.0), (6, 0.5), (20, 0.5)])
+def test_the_mean_of_sites(sites: int, tau: float) -> None:
+    rng = np.random.default_rng(20260105)
+    assert np.mean([mean_of_sites(rng, sites, tau, 0.4) for _ in range(300)]) >= 0.95 - 3 * 0.0126

@@ -15,6 +15,8 @@ from evaltoolkit.results import Cell, Column, Diagnostic, Estimate, FigureData, 
 from evaltoolkit.results.numbers import digits_for
 
 ALIKE = 0.05
+LARGE = 3.0
+"""Events of the control for each of the treated series below which intervals were found a little too narrow."""
 _MOST_NAMED = 40
 
 
@@ -201,6 +203,25 @@ def before_text(fitted: Fitted) -> str:
     )
 
 
+def _size(fitted: Fitted) -> tuple[Diagnostic, ...]:
+    """Return a caution where the control counts so few events that its own chance bends the ratio."""
+    control = fitted.series.control
+    if control is None or control.events is None or not fitted.ratio:
+        return ()
+    share = float(control.events.sum() / max(fitted.series.values.sum(), 1.0))
+    small = share < LARGE
+    text = f"The control counts {number(share, 1)} times as many events as the treated series."
+    if small:
+        text += " Chance in so small a control makes the intervals a little too narrow; add up more controls."
+    return (
+        Diagnostic(
+            name="control-size", question="Is the control large enough to measure by?",
+            statistic="events of the control for each of the treated series", value=share, threshold=LARGE,
+            verdict="caution" if small else "pass", text=text,
+        ),
+    )  # fmt: skip
+
+
 def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     """Return whether the treated series and its control ran alike before the start."""
     if fitted.series.control is None:
@@ -211,6 +232,7 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     if apart:
         text += " The model carries that difference of trends forward, so the result rests on its going on."
     return (
+        *_size(fitted),
         Diagnostic(
             name="control-trend", question="Did the series and its control run alike before the start?",
             statistic="trend of the difference before the start", value=trend.estimate, p_value=trend.p_value,

@@ -73,6 +73,20 @@ def phase_text(series: Series) -> str:
     return f" The phase-in ({spans}) is left out, and changes count from the first {noun} after it."
 
 
+def phase_text_of_sites(series: Series) -> str:
+    """Return what was done about the phase-in of every site, from the series of one; empty without one."""
+    if not series.phases:
+        return ""
+    noun = series.calendar.noun
+    start, phase = next(iter(series.phases.items()))
+    first = f"first {phase.whole - start:,} {noun}s" if phase.whole - start > 1 else f"first {noun}"
+    if phase.ramp:
+        return f" The program was phased in over the {first} at each site: the change of level grows in equal steps."
+    return (
+        f" The {first} of the program at each site are left out as phase-in, and changes count from the {noun} after."
+    )
+
+
 def events_text(series: Series) -> str:
     """Return which other events are part of the model, as a sentence that follows another; empty without any."""
     inside = [f"{m.label} ({series.calendar.label(m.step)})" for m in series.marked if m.modelled]
@@ -80,7 +94,10 @@ def events_text(series: Series) -> str:
     if series.covariates:
         more.append(f" The model also holds {joined([name.replace('_', ' ') for name in series.covariates])}.")
     if inside:
-        more.append(f" {joined(inside)} {'has' if len(inside) == 1 else 'have'} a level of its own in the model.")
+        said = joined(inside)
+        more.append(
+            f" {said[:1].upper()}{said[1:]} {'has' if len(inside) == 1 else 'have'} a level of its own in the model."
+        )
     return "".join(more)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evaltoolkit.designs.its.dependence import ERROR_WORDS
 from evaltoolkit.designs.its.rows import MODELS
-from evaltoolkit.designs.its.shape_words import equation_parts, phase_text, shapes_method
+from evaltoolkit.designs.its.shape_words import equation_parts, phase_text_of_sites, shapes_method
 from evaltoolkit.designs.its.site_pooling import POOLING_WORDS, SitesFitted
 from evaltoolkit.designs.its.site_regressions import MOST_ROWS
 from evaltoolkit.results import Assumption, Equation, Method, Reference, Term
@@ -56,8 +56,9 @@ def _site(fitted: SitesFitted) -> Method:
     return Method(
         title="Model of a site",
         text=f"A {MODELS[options.family]} for each site by itself, with its own coefficients: the {link} has a "
-        f"straight trend and, from the site's own start on, {shapes_method(series, options)}.{phase_text(series)}"
-        f"{season} Errors: {errors_text(fitted)}. Periods are counted from each site's own start.",
+        f"straight trend and, from the site's own start on, {shapes_method(series, options)}."
+        f"{phase_text_of_sites(series)}{season} Errors: {errors_text(fitted)}. Periods count from "
+        "each site's own start.",
         equation=Equation(
             terms=(Term(text=left, sub="it"), *(Term(text=text) for text, _ in parts)),
             alt=f"{left} of site i in period t equals " + ", plus ".join(words for _, words in parts) + ".",

@@ -44,7 +44,7 @@ def forest(fitted: SitesFitted) -> FigureData:
     more = len(fitted.names) - len(shown)
     level = level_text(fitted.level)
     return FigureData(
-        key="sites", kind="forest", section="results", headline=_headline(fitted),
+        key="forest_of_sites", kind="forest", section="results", headline=_headline(fitted),
         subtitle=f"{_name(fitted)}, with {level} intervals",
         alt=f"Estimates with {level} intervals: the mean of all sites {said(fitted, fitted.headline)}; a further site "
         f"{said(fitted, fitted.new_site)}; {plural(len(shown), 'site')} one by one, from the lowest effect to the "

@@ -6,7 +6,7 @@ import math
 
 from evaltoolkit.designs.its.display import amount, percent_text, ratio_text, span, times, unit, what
 from evaltoolkit.designs.its.rows import MODELS
-from evaltoolkit.designs.its.shape_words import changes_text, phase_text
+from evaltoolkit.designs.its.shape_words import changes_text, phase_text_of_sites
 from evaltoolkit.designs.its.site_accounts import assumptions, errors_text, limits, methods, references
 from evaltoolkit.designs.its.site_figures import said
 from evaltoolkit.designs.its.site_pooling import SitesFitted
@@ -167,7 +167,7 @@ def _approach(fitted: SitesFitted) -> tuple[str, ...]:
     exposure = " The size of the population is taken into account." if series.exposure is not None else ""
     return (
         f"Each site has its own model, a {MODELS[options.family]} with a trend; at its start the course may change "
-        f"{changes_text(series, options)}.{phase_text(series)}{seasons}{exposure}",
+        f"{changes_text(series, options)}.{phase_text_of_sites(series)}{seasons}{exposure}",
         f"The intervals of a site rest on: {errors_text(fitted)}. Sites are pooled by random effects, which let each "
         "site have its own effect." if options.pooling != "common-effect" else
         f"The intervals of a site rest on: {errors_text(fitted)}. Sites are pooled as if all had the same effect.",

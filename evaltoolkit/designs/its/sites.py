@@ -71,7 +71,7 @@ def prepare_sites(study: Study, options: Options, source: Source) -> AnalysisSam
     edges = np.searchsorted(sorted_table.units, np.arange(len(table.names) + 1))
     starts = _starts(table, study, options)
     common = None if options.first_treated is not None else Starts.of(study, options, table.calendar)
-    names, found, lost = [], [], Counter[str]()
+    names, found, lost, rows = [], [], Counter[str](), 0
     for i, name in enumerate(_shown(table, study, options)):
         part = sorted_table.where(slice(int(edges[i]), int(edges[i + 1])))
         try:
@@ -85,10 +85,11 @@ def prepare_sites(study: Study, options: Options, source: Source) -> AnalysisSam
             continue
         names.append(name)
         found.append(series)
+        rows += int(edges[i + 1] - edges[i])
     sites = Sites(tuple(names), tuple(found), table.calendar, dict(lost))
     _enough(sites, study)
     secret = identifier_values(table.frame, study.disclosure.secret_columns)
-    return AnalysisSample(sites, _flow(table, sites), secret)
+    return AnalysisSample(sites, _flow(table, sites, rows), secret)
 
 
 def _shown(table: Periods, study: Study, options: Options) -> list[str]:
@@ -146,7 +147,7 @@ def _enough(sites: Sites, study: Study) -> None:
     )  # fmt: skip
 
 
-def _flow(table: Periods, sites: Sites) -> tuple[FlowStep, ...]:
+def _flow(table: Periods, sites: Sites, rows: int) -> tuple[FlowStep, ...]:
     n, kept = len(table.names), len(sites.names)
     steps = [*table.flow, FlowStep(label="Sites in the data", n=n, unit="sites")]
     if kept < n:
@@ -155,5 +156,14 @@ def _flow(table: Periods, sites: Sites) -> tuple[FlowStep, ...]:
                               reason=reasons))  # fmt: skip
     steps.append(FlowStep(label="Sites in the analysis", n=kept, unit="sites"))
     noun = f"site {sites.calendar.noun}s"
-    steps.append(FlowStep(label="Values in the analysis", n=sum(s.steps.size for s in sites.series), unit=noun))
+    used = sum(s.steps.size for s in sites.series)
+    if used < rows:
+        phased = sum(s.audit.phased for s in sites.series)
+        why = [f"phase-in ({phased:,})"] if phased else []
+        why += [f"no value was recorded ({rows - used - phased:,})"] if rows - used > phased else []
+        steps.append(FlowStep(label="Values of these sites", n=rows, unit=noun))
+        steps.append(FlowStep(label="Values in the analysis", n=used, unit=noun, excluded=rows - used,
+                              reason="; ".join(why)))  # fmt: skip
+    else:
+        steps.append(FlowStep(label="Values in the analysis", n=used, unit=noun))
     return tuple(steps)
