@@ -120,6 +120,7 @@ def test_small_counts_of_a_control_hide_what_would_give_them_away() -> None:
     line = next(row for row in next(f for f in result.figures if f.key == "series").rows if row[0] == month)
     assert line[3:7] == (None, None, None, None)
     assert line[2] is not None
+    assert next(d for d in result.diagnostics if d.name == "control-size").verdict == "pass"
     step = next(f for f in result.figures if f.key == "difference_by_period")
     hidden = [row for row in step.rows if row[0] == month - (12 * 2002 + 6)]
     assert hidden[0][2:5] == (None, None, None)

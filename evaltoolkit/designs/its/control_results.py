@@ -15,8 +15,8 @@ from evaltoolkit.results import Cell, Column, Diagnostic, Estimate, FigureData, 
 from evaltoolkit.results.numbers import digits_for
 
 ALIKE = 0.05
-LARGE = 3.0
-"""Events of the control for each of the treated series below which intervals were found a little too narrow."""
+LARGE = 30.0
+"""Events of the control in a period below which intervals were found a little too narrow (tests/simulation)."""
 _MOST_NAMED = 40
 
 
@@ -208,15 +208,16 @@ def _size(fitted: Fitted) -> tuple[Diagnostic, ...]:
     control = fitted.series.control
     if control is None or control.events is None or not fitted.ratio:
         return ()
-    share = float(control.events.sum() / max(fitted.series.values.sum(), 1.0))
-    small = share < LARGE
-    text = f"The control counts {number(share, 1)} times as many events as the treated series."
+    noun = fitted.calendar.noun
+    mean = float(control.events.mean())
+    small = mean < LARGE
+    text = f"The control counts {number(mean, 0)} events a {noun} on average."
     if small:
         text += " Chance in so small a control makes the intervals a little too narrow; add up more controls."
     return (
         Diagnostic(
             name="control-size", question="Is the control large enough to measure by?",
-            statistic="events of the control for each of the treated series", value=share, threshold=LARGE,
+            statistic=f"events of the control a {noun}", value=mean, threshold=LARGE,
             verdict="caution" if small else "pass", text=text,
         ),
     )  # fmt: skip
