@@ -40,6 +40,13 @@ GIGABYTES = 12
 ROUNDS = 3
 QUOTED = {
     ("a", "MatchIt 4.7.2 (R)"): {1_000: (0.21, 84), 10_000: (0.23, 128), 100_000: (1.55, 186), 1_000_000: (20.7, 1127)},
+    ("b", "MatchIt 4.7.2 (R, two-way clustered error)"): {
+        1_000: (0.29, None),
+        10_000: (0.17, None),
+        100_000: (0.82, 173),
+        1_000_000: (8.32, 1067),
+    },
+    ("b", "Matching 4.10-8 (R)"): {1_000: (0.02, None), 10_000: (0.62, None), 100_000: (45.2, 170)},
     ("d full", "MatchIt 4.7.2 (R, optmatch)"): {1_000: (1.20, 173), 10_000: (82.8, 3951), 100_000: "over 12 GB"},
     ("d pairs", "MatchIt 4.7.2 (R, optmatch)"): {1_000: (0.69, 126), 10_000: (3.06, 747)},
     ("k greedy, caliper", "MatchIt 4.7.2 (R)"): {10_000: (0.14, None), 100_000: (0.065, None), 1_000_000: (1.19, None)},
@@ -71,6 +78,8 @@ def ours(frame: pd.DataFrame, task: str) -> Answer:
     from evaltoolkit.kernels.propensity import fit_yes_no
 
     X, t = frame[COVARIATES].to_numpy(), frame["treat"].to_numpy() == 1
+    if task == "b":
+        return replacing(X, t, frame["y"].to_numpy())
     score = fit_yes_no(X, t).probability
     if task == "d full":
         found = full_match(score, t)
@@ -85,6 +94,20 @@ def ours(frame: pd.DataFrame, task: str) -> Answer:
     sets = np.full(t.size, -1)
     sets[pairs.focal] = sets[pairs.match] = pairs.focal
     return {**effect(frame, weights, sets), "total": float(np.abs(score[pairs.focal] - score[pairs.match]).sum())}
+
+
+def replacing(X: np.ndarray, t: np.ndarray, y: np.ndarray) -> Answer:
+    """Nearest neighbours with replacement, with the error of Abadie and Imbens for an estimated score."""
+    from evaltoolkit.kernels.abadie_imbens import abadie_imbens, conditional_variances
+    from evaltoolkit.kernels.estimated_score import score_correction
+    from evaltoolkit.kernels.pairing import Rule, pair_nearest
+    from evaltoolkit.kernels.propensity import fit_yes_no
+
+    fit = fit_yes_no(X, t)
+    pairs = pair_nearest(fit.probability, t, Rule(replace=True))
+    found = abadie_imbens(y, t, pairs, conditional_variances(fit.probability, y, t, 2))
+    step = score_correction(np.column_stack([np.ones(t.size), X]), fit.line, y, t, "ATT", found.estimate)
+    return {"estimate": found.estimate, "se": float(np.sqrt(found.std_error**2 + step.variance)), "n": int(t.sum())}
 
 
 def effect(frame: pd.DataFrame, weights: np.ndarray, sets: np.ndarray) -> Answer:
@@ -127,10 +150,10 @@ def front_door(frame: pd.DataFrame, task: str) -> Answer:
     """The whole evaluation: checks, score, pairs, balance, diagnostics, figures, tables, words, seal."""
     import evaltoolkit as ev
 
-    method = {"a": "nearest", "d pairs": "optimal", "d full": "full"}[task]
+    method = {"a": "nearest", "b": "nearest", "d pairs": "optimal", "d full": "full"}[task]
     m = ev.match(
         frame, treated="treat", outcome="y", covariates=COVARIATES, method=method, effect="difference",
-        caliper=0.2 if task == "a" else None,
+        caliper=0.2 if task == "a" else None, replace=task == "b", inference="abadie-imbens" if task == "b" else "auto",
     )  # fmt: skip
     return {"estimate": m.result.headline.estimate, "se": m.result.headline.std_error, "n": m.result.headline.n_units}
 
@@ -142,6 +165,9 @@ def statspai(frame: pd.DataFrame, task: str) -> Answer | None:
         r = sp.psmatch2(data=frame, treat="treat", covariates=COVARIATES, outcome="y", replace=False, caliper=0.02)
         r.pstest()
         return {"estimate": float(r.att), "se": float(r.se)}
+    if task == "b":
+        r = sp.match(data=frame, y="y", treat="treat", covariates=COVARIATES, method="nearest", estimand="ATT")
+        return {"estimate": float(r.estimate), "se": float(r.se)}
     if task == "d full":
         r = sp.full_match(data=frame, y="y", treat="treat", covariates=COVARIATES)
         return {"estimate": float(r.estimate), "se": float(r.se)}
@@ -181,7 +207,7 @@ PEERS: dict[str, tuple[str, Callable[[pd.DataFrame, str], Answer | None]]] = {
     "pymatchit-causal": ("pymatchit", pymatchit),
     "psmpy": ("psmpy", psmpy),
 }
-TASKS = ("a", "d pairs", "d full", "k greedy", "k greedy, caliper", "k optimal pairs", "k optimal full")
+TASKS = ("a", "b", "d pairs", "d full", "k greedy", "k greedy, caliper", "k optimal pairs", "k optimal full")
 
 
 def call_of(peer: str, task: str, frame: pd.DataFrame) -> Callable[[], Answer | None]:
@@ -267,6 +293,7 @@ def shown(value: Any) -> str:
 
 TITLES = {
     "a": "Greedy pairs without replacement within a caliper: score, pairs, balance, effect",
+    "b": "Nearest neighbours with replacement: score, pairs, effect with Abadie-Imbens error",
     "d pairs": "Optimal pairs: score, pairs, effect",
     "d full": "Optimal full matching: score, sets, effect",
     "k greedy": "Pairing alone: greedy, no caliper",

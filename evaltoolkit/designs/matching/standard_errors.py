@@ -26,6 +26,10 @@ BY_PERSON: Final[frozenset[str]] = frozenset({"subclass"})
 """Methods with so few strata that errors are not grouped by them."""
 FEWEST_DF: Final = 4.0
 """Satterthwaite degrees of freedom below which errors are not grouped by sets where the outcome model adjusts."""
+FEW_SETS: Final = 50
+"""Matched sets of several people up to which errors are CR2."""
+FEW_PEOPLE: Final = 250
+"""People up to which errors by person are CR2."""
 MANY_SETS: Final = 100
 """Sets above which their number is not in doubt."""
 
@@ -112,6 +116,8 @@ def _enough(fit: OutcomeFit, n_sets: int, where: str) -> None:
 def with_errors(fit: OutcomeFit, matched: Matched, options: Options, asked: Asked) -> Effect:
     """Return the effect with the clustered error that was asked for, or that the method calls for."""
     chosen = grouping(fit, matched, options, asked.places[0])
+    if asked.method == "auto" and _few(fit, chosen):
+        return _small_sample(fit, chosen, asked)
     if asked.method in {"auto", "cr1"}:
         return _sandwich(fit, chosen, asked)
     if chosen.by == "both":
@@ -123,6 +129,13 @@ def with_errors(fit: OutcomeFit, matched: Matched, options: Options, asked: Aske
     if asked.method == "wild-cluster":
         return _wild(fit, chosen, asked)
     return _small_sample(fit, chosen, asked)
+
+
+def _few(fit: OutcomeFit, chosen: Grouping) -> bool:
+    """Return whether sets of several people, or people, are so few that CR1 is too small: see coverage_matching.md."""
+    if chosen.by == "person":
+        return fit.stack.n_people <= FEW_PEOPLE
+    return chosen.name == "matched set" and int(np.unique(fit.stack.group).size) <= FEW_SETS
 
 
 def _sandwich(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
@@ -139,14 +152,16 @@ def _sandwich(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
 
 
 def _small_sample(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
-    kind: Literal["CR2", "CR3"] = "CR2" if asked.method == "cr2" else "CR3"
+    kind: Literal["CR2", "CR3"] = "CR3" if asked.method == "cr3" else "CR2"
     again = _refitted(fit, chosen)
     contrasts = np.zeros((3, fit.design.shape[1]))
     contrasts[:, fit.model.kept] = fit.contrasts
     linear = fit.model.family == "gaussian"
     found = small_sample(again, kind, contrasts, "equal" if linear else "inverse-weights")
     name = f"{kind} by {chosen.name}, Satterthwaite degrees of freedom"
-    return _effect(fit, asked, found.covariance, float(found.df[2]), (again.n_clusters,), name, _asked_for(chosen))
+    few = f"{chosen.why}; and with so few, CR1 would be too small"
+    why = few if asked.method == "auto" else _asked_for(chosen)
+    return _effect(fit, asked, found.covariance, float(found.df[2]), (again.n_clusters,), name, why)
 
 
 def _wild(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
