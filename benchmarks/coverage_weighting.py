@@ -213,6 +213,10 @@ The chance of being served is a logit in all covariates, about a quarter of peop
 between people, so that each estimand has a truth of its own. The continuous outcome is linear in the covariates with a
 quarter of a square, which no outcome model here knows; the yes/no outcome has a base rate of 3%, to which the program
 adds about 1.5 points. Energy balancing is tried in the first 200 studies of the small worlds.
+
+Errors are the default ones. Where a group counts in effect as fewer than 30 equally weighted people they are enlarged
+(HC2); the column names the error of the last study. The errors of energy balancing take its weights as given and are
+much too wide; `inference = "bootstrap"` is closer.
 """
 
 

@@ -50,6 +50,7 @@ def match(
     weighting: str | None = None,
     stabilize: bool = False,
     truncate: float | None = None,
+    cluster: str | None = None,
     folds: int = 1,
     repeats: int = 1,
     inference: str = "auto",
@@ -110,6 +111,8 @@ def match(
         With ``method="weighting"``: where weights come from (``inverse-probability``, ``overlap``, ``matching``,
         ``entropy``, ``cbps``, ``energy``), whether they are multiplied by their group's share, and the quantile above
         which they are set to it.
+    cluster
+        With ``method="weighting"``: column of sites or families whose people's outcomes go together.
     folds, repeats
         With ``effect="aipw"``: folds of cross-fitting (1 for none), and how often they are drawn.
     inference, level, seed
@@ -162,7 +165,7 @@ def match(
         "subclasses": subclasses, "bins": bins, "balance_tolerance": balance_tolerance, "kernel": kernel,
         "bandwidth": bandwidth,
         "estimand": estimand, "effect": effect, "weighting": weighting, "stabilize": stabilize, "truncate": truncate,
-        "folds": folds, "repeats": repeats,
+        "cluster": cluster, "folds": folds, "repeats": repeats,
         "sensitivity": list(sensitivity), "placebo_outcomes": list(placebo_outcomes),
         "variance_neighbours": variance_neighbours, "score_known": score_known,
     }  # fmt: skip

@@ -96,6 +96,28 @@ def test_small_groups_have_larger_errors_that_say_so(effect: str) -> None:
     assert "HC2" not in run(effect=effect).result.headline.inference
 
 
+@pytest.mark.parametrize("effect", ["difference", "regression", "aipw"])
+def test_people_of_one_site_may_be_alike(effect: str) -> None:
+    """Everybody twice: by site the error is that of the people once, and plainly it would be too small by root two."""
+    frame = people(300).assign(site=np.arange(300))
+    twice = pd.concat([frame, frame], ignore_index=True)
+    once = run(frame, effect=effect, inference="m-estimation").result.headline
+    plain = run(twice, effect=effect, inference="m-estimation").result.headline
+    by_site = run(twice, effect=effect, inference="m-estimation", cluster="site").result.headline
+    assert plain.std_error == pytest.approx(once.std_error / np.sqrt(2), rel=1e-6)
+    assert by_site.std_error == pytest.approx(once.std_error * np.sqrt(300 / 299), rel=1e-6)
+    assert by_site.n_clusters == 300
+    assert "by site" in by_site.inference
+
+
+def test_the_bootstrap_draws_sites() -> None:
+    frame = people(200).assign(site=np.arange(200))
+    twice = pd.concat([frame, frame], ignore_index=True)
+    once = run(frame, effect="difference", inference="m-estimation").result.headline
+    drawn = run(twice, effect="difference", inference="bootstrap", cluster="site").result.headline
+    assert drawn.std_error == pytest.approx(once.std_error, rel=0.15)
+
+
 def test_g_computation_after_weighting_follows_the_kind_of_outcome() -> None:
     outcome = ev.Outcome(column="enrolled", kind="binary", role="service-access")
     m = run(outcome=outcome, effect="g-computation", weighting="entropy")
@@ -242,6 +264,13 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "errors by pair": (people, {"inference": "cr2"}, errors.OptionError, "for matched people"),
     "M-estimation by pairs": (
         people, {"method": "nearest", "inference": "m-estimation"}, errors.OptionError, "for weighting",
+    ),
+    "few clusters": (
+        lambda: people().assign(site=np.arange(500) % 3), {"cluster": "site"}, errors.TooFewClustersError, "3 clusters",
+    ),
+    "cluster by pairs": (
+        lambda: people().assign(site=1), {"cluster": "site", "method": "nearest"}, errors.DesignFileValueError,
+        "cluster is for",
     ),
     "unknown way": (people, {"weighting": "entropi"}, errors.DesignFileValueError, "entropy"),
     "a column that is no chance": (people, {"distance": "age"}, errors.ColumnTypeError, "between 0 and 1"),

@@ -73,6 +73,11 @@ class MatchingKeys(Section):
     truncate: float | None = Field(
         None, gt=0.5, lt=1, description="With weighting: set weights above this quantile of their group to it"
     )
+    cluster: str | None = Field(
+        None,
+        description="With weighting: column of sites or families whose people's outcomes go together",
+        json_schema_extra={"column": "cluster"},
+    )
     folds: int = Field(1, ge=1, le=50, description="With aipw: folds of cross-fitting; 1 for none")
     repeats: int = Field(1, ge=1, le=100, description="With cross-fitting: how often folds are drawn anew and averaged")
 
@@ -93,7 +98,7 @@ KEYS_OF: dict[str, set[str]] = {
     "cardinality": {"ratio", "balance_tolerance"},
     "kernel": _SMOOTH | {"kernel", "bandwidth"},
     "radius": _SMOOTH | {"caliper"},
-    "weighting": {"distance", "weighting", "stabilize", "truncate", "folds", "repeats"},
+    "weighting": {"distance", "weighting", "stabilize", "truncate", "folds", "repeats", "cluster"},
 }
 _ESTIMANDS: dict[str, tuple[str, ...]] = {
     "nearest": ("ATT", "ATC", "ATE"), "optimal": ("ATT", "ATC"), "full": ("ATT", "ATC", "ATE"),

@@ -232,7 +232,7 @@ def contour(fitted: Fitted, told: Omitted | None) -> FigureData | None:
             "levels": [_level(factor * found.estimate * share) for share in _LEVELS],
             "x_high": min(1.25 * max(reach[0]), 0.95), "y_high": min(1.25 * max(reach[1]), 1.0),
         },
-        note="By linear regression on the matched sample; dots: as strong as a measured covariate.",
+        note=f"By linear regression on the {fitted.done} sample; dots: as strong as a measured covariate.",
     )  # fmt: skip
 
 

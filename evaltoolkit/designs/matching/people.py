@@ -60,6 +60,8 @@ class People:
         measured once.
     completed
         How missing covariates were dealt with; None where people with missing covariates are left out.
+    clusters
+        Codes of the sites or families whose people's outcomes go together, shape (n,); None where there are none.
     """
 
     treated: NDArray[np.bool_]
@@ -74,6 +76,7 @@ class People:
     given: Distances | None = None
     measured: FloatArray | None = None
     completed: Completed | None = None
+    clusters: IntArray | None = None
 
     def take(self, rows: IntArray) -> People:
         """Return other people: these rows, as often as they are named."""
@@ -126,6 +129,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pe
         given=source.distances if isinstance(source, MatrixSource) else None,
         measured=measured if measured.shape[1] > 1 else None,
         completed=completed,
+        clusters=None if options.cluster is None else pd.factorize(frame[options.cluster])[0].astype(np.int64),
     )
     return AnalysisSample(content, tuple(flow), identifier_values(frame, study.disclosure.secret_columns))
 
@@ -154,6 +158,8 @@ def _needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
     for key, columns in (("antiexact", options.antiexact), ("calipers", tuple(options.calipers))):
         for name in columns:
             needed.setdefault(name, (key, study.place(key)))
+    if options.cluster is not None:
+        needed.setdefault(options.cluster, ("cluster", study.place("cluster")))
     if options.column is not None:
         needed.setdefault(options.column, ("distance", study.place("distance")))
     needed.setdefault(study.outcome.column, ("outcome", study.place("outcome", "column")))

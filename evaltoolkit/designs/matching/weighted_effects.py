@@ -31,6 +31,7 @@ FAMILIES: dict[str, Family] = {
     "binary": "binomial", "proportion": "binomial", "count": "poisson", "rate": "poisson",
 }  # fmt: skip
 METHODS = ("auto", "m-estimation", "bootstrap")
+FEWEST_CLUSTERS: Final = 5
 SMALL: Final = 30
 """Effective size of a group below which plain errors are too small: see docs/coverage_weighting.md."""
 
@@ -105,7 +106,9 @@ def weighted_effect(
             f"{name}, HC2",
             f"{why}; a group is small in effect (below {SMALL}), where plain errors are too small",
         )
-    both = means.covariance()
+    both, n_clusters = _grouped(found, means)
+    if people.clusters is not None:
+        name, why = f"{name}, by {options.cluster}", f"{why}; people of one {options.cluster} may be alike"
     if asked.method == "bootstrap":
         both, name = resampled(found, asked, rematch)
         why = "it was asked for; everything is done again in each draw, the score included"
@@ -114,11 +117,11 @@ def weighted_effect(
         way=asked.way,
         estimate=means.difference,
         std_error=float(np.sqrt(max(contrast @ both @ contrast, 0.0))),
-        df=_df(means, people.treated, matched.weights, parameters),
+        df=min(_df(means, people.treated, matched.weights, parameters), n_clusters - 1),
         means=means.means,
         covariance=both,
         n_people=int(matched.used.sum()),
-        n_clusters=(int(matched.used.sum()),),
+        n_clusters=(n_clusters,),
         inference=name,
         why=why,
         aliased=tuple(people.covariates.names[j] for j in means.aliased),
@@ -144,9 +147,13 @@ def _enlarged(found: Weighed, way: str, means: Means) -> Means:
 def resampled(found: Weighed, asked: Asked, rematch: Rematch) -> tuple[FloatArray, str]:
     """Return the covariance of the two means over draws of people, and what the error is called."""
     rng, n = np.random.default_rng(asked.seed), found.people.treated.size
+    whole = np.arange(n) if found.people.clusters is None else found.people.clusters
+    members = np.split(np.argsort(whole, kind="stable"), np.cumsum(np.bincount(whole))[:-1])
     draws = []
     for _ in range(asked.draws):
-        people = found.people.take(rng.integers(0, n, n))
+        drawn = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
+        people = found.people.take(drawn)
+        n = drawn.size
         if not 0 < people.treated.sum() < n:
             continue
         try:
@@ -160,7 +167,22 @@ def resampled(found: Weighed, asked: Asked, rematch: Rematch) -> tuple[FloatArra
             expected=f"no more than {100 * MOST_FAILED:.0f}%",
             todo="use inference = 'auto', fewer covariates, or a simpler effect", where=asked.places[1],
         )  # fmt: skip
-    return np.cov(np.array(draws).T), f"bootstrap of people ({len(draws):,} draws)"
+    what = "people" if found.people.clusters is None else f"every {found.options.cluster}"
+    return np.cov(np.array(draws).T), f"bootstrap of {what} ({len(draws):,} draws)"
+
+
+def _grouped(found: Weighed, means: Means) -> tuple[FloatArray, int]:
+    """Return the covariance of the means and how many independent people or clusters it rests on."""
+    clusters = found.people.clusters
+    if clusters is None:
+        return means.covariance(), int(found.matched.used.sum())
+    g = int(clusters.max()) + 1
+    if g < FEWEST_CLUSTERS:
+        raise TooFewClustersError(
+            f"the column '{found.options.cluster}' holds {g} clusters", expected=f"at least {FEWEST_CLUSTERS}",
+            todo="leave cluster out, or group people more finely", where="cluster",
+        )  # fmt: skip
+    return means.covariance(clusters), g
 
 
 def means_of(found: Weighed, way: str) -> Means:

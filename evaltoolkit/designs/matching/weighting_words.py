@@ -83,7 +83,7 @@ def approach(fitted: Fitted) -> tuple[str, ...]:
 def weights_method(fitted: Fitted) -> Method:
     """Return how weights are defined."""
     way = way_of(fitted)
-    facts = "; ".join(f"{fact.label.lower()} {number(fact.value, 3)}" for fact in fitted.matched.facts)
+    facts = "; ".join(f"{fact.label.lower()} {_size(fact.value)}" for fact in fitted.matched.facts)
     ends = f" ({facts})" if facts else ""
     if way in ("entropy", "energy"):
         return Method(title="Weights", text=f"{_HOW[way]}{ends}.{_SOLVED[way]}")
@@ -99,6 +99,10 @@ def weights_method(fitted: Fitted) -> Method:
             alt="The weight is h of e times T over e plus one less T over one less e.",
         ),
     )  # fmt: skip
+
+
+def _size(value: float) -> str:
+    return "below 0.0001" if abs(value) < 1e-4 else number(value, 3)
 
 
 _SOLVED: dict[Weighting, str] = {
@@ -173,7 +177,7 @@ def errors_method(fitted: Fitted) -> Method:
         )
     return Method(
         title="Standard errors",
-        text=f"{text} ({inference}). Intervals use the t distribution with {fitted.main.df} degrees of freedom, by "
+        text=f"{text} ({inference}). Intervals use the t distribution with {fitted.main.df:g} degrees of freedom, by "
         "Welch's formula with the effective size of each group.",
     )
 

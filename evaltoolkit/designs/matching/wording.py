@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evaltoolkit.designs.matching import method_words
 from evaltoolkit.designs.matching.accounts import assumptions, limits, methods, references
+from evaltoolkit.designs.matching.estimand_words import whose
 from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.results import (
@@ -125,6 +126,8 @@ def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, 
     if finding.strength == "unclear":
         end = far_end(e.conf_low, e.conf_high, fitted.study.outcome.better)
         lines.append(unclear_note(end, amount(fitted, None if end is None else abs(end))))
+    if fitted.weighted and fitted.options.estimand != "ATT":
+        lines.append(f"It is about {whose(fitted)}. For those who were served the effect may differ.")
     if not fitted.matched.complete and not fitted.weighted:
         lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
     return tuple(lines)
