@@ -229,8 +229,8 @@ _DIAGNOSTICS: Final = {
     "series-length": "Whether there are enough periods before and after the start: at least 8, and 12 with seasons.",
     "calendar": "Whether every period has a value. Missing periods are counted and never filled in.",
     "recording-changes": (
-        "Whether what is recorded, or how, changed within the series. Such a change looks like a change of the outcome; "
-        "with modelled = true it gets a level of its own."
+        "Whether what is recorded, or how, changed within the series. Such a change looks like a change of the "
+        "outcome; with modelled = true it gets a level of its own."
     ),
     "control-trend": (
         "Whether a series and its control ran alike before the start. Where they drew apart, the model carries that "
@@ -242,8 +242,8 @@ _DIAGNOSTICS: Final = {
     ),
     "number-of-sites": "Whether enough sites have an effect of their own to say how much they differ: at least 5.",
     "sites-agree": (
-        "How much of the spread of sites' estimates is more than chance (Cochran's Q, I squared), and whether a further "
-        "site may as well see no change."
+        "How much of the spread of sites' estimates is more than chance (Cochran's Q, I squared), and whether a "
+        "further site may as well see no change."
     ),
     "one-site-left-out": "How far the mean over sites moves without any one of them, and whether it turns.",
     "persistence": (
