@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import platform
 from dataclasses import dataclass
@@ -262,12 +263,22 @@ def _recording_check(result: Result, study: Study) -> Diagnostic:
 
 
 def _provenance(study: Study, source: Source) -> Provenance:
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES} | {"python": platform.python_version()}
     return Provenance(
         data_name=source.name,
         data_sha256=source.sha256,
         design_name=study.origin.path.name if study.origin else "",
         design_sha256=study.origin.sha256 if study.origin else "",
         seed=study.inference.seed,
-        versions=dict(sorted(versions.items())),
+        versions=_versions(),
     )
+
+
+@functools.cache
+def _read_versions() -> tuple[tuple[str, str], ...]:
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    return tuple(sorted(found.items()))
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions in use; they are read from disk once, since they cannot change while this runs."""
+    return dict(_read_versions())

@@ -14,6 +14,8 @@ FloatArray = NDArray[np.float64]
 
 _STEPS: Final = 100
 _NEAR: Final = 1e-5
+_SMALL: Final = 1e-6
+_HALF: Final = 0.5
 _CELLS: Final = 64
 _TABLE_END: Final = 40
 
@@ -85,10 +87,13 @@ class Mixture:
     def p_value(self) -> FloatArray:
         """Return twice the smaller tail beyond zero, shape (m,)."""
         z = _standard(np.zeros(self.centres.shape[1]), self.centres, self.scales)
-        above = (
-            _sum(self.weights, _table(self.df)(z)) > 0.5
-        )  # the mass lies below zero: the upper tail is the small one
-        tail = _sum(self.weights, special.stdtr(self.df, np.where(above, -z, z)))
+        below = _sum(self.weights, _table(self.df)(z))
+        tail = np.minimum(below, 1 - below)
+        small = np.flatnonzero(tail < _SMALL)  # where the 1e-15 of the table are no longer small beside the tail
+        if small.size:
+            part = self._columns(small)
+            signed = np.where(below[small] < _HALF, z[:, small], -z[:, small])
+            tail[small] = _sum(part.weights, special.stdtr(self.df, signed))
         return np.asarray(np.minimum(2 * tail, 1.0))
 
     def _columns(self, which: NDArray[np.int64]) -> Mixture:
