@@ -265,8 +265,8 @@ OTHER = """\
 The default allows for a first-order autoregression. Where periods two apart resemble one another beyond that (a
 positive second coefficient), it is too short; `errors = "marginal-ar2"` holds there, and costs little where it is not
 needed. A yearly rhythm in the errors that is not in the model makes the default too long in series of a few years, and
-too short for the slope in long ones; `errors = "marginal-seasonal-ar"` (12 periods here) follows it, with intervals
-that are a quarter to a half shorter.
+too short for the slope in long ones; `errors = "marginal-seasonal-ar"` (12 periods here) follows it, and where the
+default is too long its intervals are shorter by a sixth to a half.
 """
 
 COUNTS = """\
