@@ -181,3 +181,32 @@ def test_abadie_imbens_through_the_design_equals_r() -> None:
         assert h.estimate == pytest.approx(expected[key]["est"], rel=1e-7)
         # Our score and R's agree to about 1e-9, which moves equal scores apart and the reuse of a match with them.
         assert h.std_error == pytest.approx(expected[key]["ai_se"], rel=1e-7)
+
+
+def test_few_sets_and_few_people_take_cr2_and_many_do_not() -> None:
+    few, many = people(200, seed=2), people(900, seed=2)
+    assert "CR2 by matched set" in run(few, method="full", caliper=None).result.headline.inference
+    assert "CR2 by person" in run(few, method="subclass", caliper=None).result.headline.inference
+    assert "CR1 by matched set" in run(many, method="full", caliper=None).result.headline.inference
+    assert "HC1" in run(many, method="subclass", caliper=None).result.headline.inference
+    assert "CR1 by matched set" in run(few, method="full", caliper=None, inference="cr1").result.headline.inference
+
+
+def test_an_outcome_that_nobody_has_is_refused_in_words() -> None:
+    frame = people()
+    frame["rare"] = 0
+    frame.loc[frame.index[-1], "rare"] = 1
+    kinds: tuple[Any, ...] = ("binary", "count")
+    for kind in kinds:
+        outcome = ev.Outcome(column="rare", kind=kind)
+        with pytest.raises(errors.EvaluationError, match="effect = 'difference'"):
+            run(frame, outcome=outcome, effect="g-computation", caliper=0.05)
+
+
+def test_the_bootstrap_of_people_does_everything_again() -> None:
+    frame = people(150)
+    how = {"method": "subclass", "caliper": None, "effect": "difference"}
+    plain, drawn = run(frame, **how).result.headline, run(frame, inference="bootstrap", **how).result.headline
+    assert "bootstrap of people" in drawn.inference
+    # The score is estimated anew in each draw, which errors by person do not know: they are too large.
+    assert 0.4 < drawn.std_error / plain.std_error < 1.2

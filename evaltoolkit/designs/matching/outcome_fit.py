@@ -121,7 +121,10 @@ def fit_outcome(people: People, matched: Matched, way: Way, kind: str, *, where:
     terms, names = _terms(people, matched, way)
     t = people.treated[stack.person].astype(np.float64)
     design = _columns(terms[stack.person], t)
-    model = outcome_model(design, people.outcome[stack.person], stack.weight, family)
+    try:
+        model = outcome_model(design, people.outcome[stack.person], stack.weight, family)
+    except ValueError as error:
+        raise _no_estimate(where) from error
     target = np.flatnonzero(matched.focal & matched.used)
     found = standardize(
         model, _columns(terms[target], np.zeros(target.size)), _columns(terms[target], np.ones(target.size)),
@@ -135,13 +138,18 @@ def fit_outcome(people: People, matched: Matched, way: Way, kind: str, *, where:
 def _refuse_limits(means: FloatArray, kind: str, way: Way, where: str) -> None:
     """Refuse a model in which a whole group has no events, or nothing but events."""
     family = FAMILIES[kind] if way == "g-computation" else "gaussian"
-    at_limit = means.min() < LIMIT * means.max() or (family == "binomial" and means.max() > 1 - LIMIT)
+    at_limit = means.min() < LIMIT * means.max() or means.max() < LIMIT * LIMIT
+    at_limit |= family == "binomial" and means.max() > 1 - LIMIT
     if family != "gaussian" and at_limit:
-        raise SeparationError(
-            "the outcome model of g-computation has no estimate: in a group everybody or nobody has the outcome",
-            expected="people with and without the outcome in both groups",
-            todo="use effect = 'difference', or another outcome", where=where,
-        )  # fmt: skip
+        raise _no_estimate(where)
+
+
+def _no_estimate(where: str) -> SeparationError:
+    return SeparationError(
+        "the outcome model of g-computation has no estimate: in a group everybody or nobody has the outcome",
+        expected="people with and without the outcome in both groups",
+        todo="use effect = 'difference', or another outcome", where=where,
+    )  # fmt: skip
 
 
 def _terms(people: People, matched: Matched, way: Way) -> tuple[FloatArray, tuple[str, ...]]:

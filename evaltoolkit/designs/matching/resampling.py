@@ -91,7 +91,10 @@ def _of_sets(people: People, fit: OutcomeFit, matched: Matched, asked: Asked) ->
     found = np.full((asked.draws, 2), np.nan)
     for b in range(asked.draws):
         weight = stack.weight * np.bincount(rng.integers(0, g, g), minlength=g)[code]
-        model = outcome_model(fit.design, y, weight, fit.model.family)
+        try:
+            model = outcome_model(fit.design, y, weight, fit.model.family)
+        except ValueError:
+            continue
         found[b] = standardize(model, without[focal], treated[focal], weight[focal]).means
     return found
 

@@ -12,7 +12,7 @@ from evaltoolkit.designs.matching.effects import Asked, Effect
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.outcome_fit import OutcomeFit
-from evaltoolkit.errors import OptionError, TooFewClustersError
+from evaltoolkit.errors import OptionError, SeparationError, TooFewClustersError
 from evaltoolkit.kernels.sandwich import clustered, clustered_two_ways, heteroskedastic
 from evaltoolkit.kernels.small_sample import small_sample
 from evaltoolkit.kernels.small_sample_fit import ClusteredFit, clustered_fit
@@ -26,9 +26,9 @@ BY_PERSON: Final[frozenset[str]] = frozenset({"subclass"})
 """Methods with so few strata that errors are not grouped by them."""
 FEWEST_DF: Final = 4.0
 """Satterthwaite degrees of freedom below which errors are not grouped by sets where the outcome model adjusts."""
-FEW_SETS: Final = 50
+FEW_SETS: Final = 75
 """Matched sets of several people up to which errors are CR2."""
-FEW_PEOPLE: Final = 250
+FEW_PEOPLE: Final = 400
 """People up to which errors by person are CR2."""
 MANY_SETS: Final = 100
 """Sets above which their number is not in doubt."""
@@ -157,7 +157,16 @@ def _small_sample(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
     contrasts = np.zeros((3, fit.design.shape[1]))
     contrasts[:, fit.model.kept] = fit.contrasts
     linear = fit.model.family == "gaussian"
-    found = small_sample(again, kind, contrasts, "equal" if linear else "inverse-weights")
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = small_sample(again, kind, contrasts, "equal" if linear else "inverse-weights")
+    if not (np.isfinite(found.covariance).all() and np.isfinite(found.df[2])):
+        if asked.method == "auto":
+            return _sandwich(fit, chosen, asked)
+        raise SeparationError(
+            f"inference '{asked.method}' has no answer, because covariates tell some outcomes apart",
+            expected="an outcome that the covariates leave open", todo="use inference = 'cr1', or fewer covariates",
+            where=asked.places[1],
+        )  # fmt: skip
     name = f"{kind} by {chosen.name}, Satterthwaite degrees of freedom"
     few = f"{chosen.why}; and with so few, CR1 would be too small"
     why = few if asked.method == "auto" else _asked_for(chosen)
