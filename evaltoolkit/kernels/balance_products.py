@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]
 
 
 _ROWS = 8192
+_LOST = 1e-11
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class ProductBalance:
     one, two
         Columns that are multiplied, shape (q,); the same where it is a square.
     smd
-        Standardized mean differences, shape (m, q).
+        Standardized mean differences, shape (m, q); NaN where a product hardly varies beside its size.
     """
 
     one: IntArray
@@ -85,6 +86,8 @@ def product_balance(
     variances = np.where(
         binary[one] & binary[two], plain * (1 - plain), (squares - plain**2) * sizes / np.maximum(sizes - 1, 1)
     )
+    # Far from zero, a product varies too little beside its size for second moments to tell.
+    variances = np.where(variances < _LOST * squares, np.nan, variances)
     used = {"first": variances[:1], "second": variances[1:], "pooled": variances}[spread]
     over = np.sqrt(np.clip(used.mean(axis=0), 0, None))
     later = iter(range(1, len(given) + 1))

@@ -110,3 +110,14 @@ def test_bad_columns() -> None:
         changed(effect="g-computation")
     with pytest.raises(errors.ColumnNotFoundError, match="befor"):
         changed(outcome_before=["befor"])
+
+
+def test_what_is_constant_for_a_person_changes_nothing() -> None:
+    frame = measured()
+    moved = frame.copy()
+    own = np.random.default_rng(4).normal(scale=50, size=len(frame))
+    for name in ("earlier", "before", "score"):
+        moved[name] += own
+    one, two = (changed(data).result.headline for data in (frame, moved))
+    assert two.estimate == pytest.approx(one.estimate, rel=1e-9)
+    assert two.std_error == pytest.approx(one.std_error, rel=1e-9)

@@ -119,6 +119,18 @@ def test_squares_and_products_are_those_of_the_columns(spread) -> None:
         np.testing.assert_allclose(found.smd[i], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_a_square_that_hardly_varies_beside_its_size_has_no_number() -> None:
+    rng = np.random.default_rng(6)
+    X, first = np.column_stack([1e9 + rng.normal(size=50), rng.normal(size=50)]), np.arange(50) < 20
+    found = product_balance(X, first, (None,), "first", (0, 1)).smd[0]
+    assert np.isnan(found[0])
+    made = X[:, :1] * X[:, 1:]
+    # The product is the second column but for a factor of a billion.
+    np.testing.assert_allclose(
+        found[1], balance(made, first, None, denominators(made, first, "first")).smd[0], rtol=1e-6
+    )
+
+
 def test_density_is_the_sum_of_kernels() -> None:
     rng = np.random.default_rng(5)
     x, w = rng.normal(size=40), rng.random(40)
