@@ -103,6 +103,16 @@ def test_matched_data_keep_the_columns_of_the_researcher() -> None:
     assert data["score_"].between(0, 1).all()
 
 
+def test_the_groups_are_drawn_at_each_time() -> None:
+    m = changed()
+    figure = next(f for f in m.result.figures if f.kind == "trajectories")
+    data = m.sample.products["matched_data"]
+    assert [row[1] for row in figure.rows[:3]] == ["earlier", "before", "score"]
+    assert figure.rows[2][4] == pytest.approx(data.loc[data["served"] == 1, "score"].mean(), rel=1e-9)
+    assert figure.rows[4][4] == pytest.approx(data.loc[data["served"] == 0, "before"].mean(), rel=1e-9)
+    assert all(f.kind != "trajectories" for f in run().result.figures)
+
+
 def test_bad_columns() -> None:
     with pytest.raises(errors.OptionError, match="'score' is the outcome after the program and before it"):
         changed(outcome_before=["score"])

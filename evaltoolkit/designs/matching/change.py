@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted, effect_by
 from evaltoolkit.designs.matching.options import columns_of
-from evaltoolkit.results import Assumption, Diagnostic, interval, level_text, number
+from evaltoolkit.results import Assumption, Column, Diagnostic, FigureData, interval, level_text, number
 
 ESTIMATORS = {
     "difference": "difference-in-differences, {done} sample",
@@ -36,6 +38,51 @@ def change_checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
     if matched_on & set(fitted.options.outcome_before):
         found.append(_matched_on_it())
     return tuple(found)
+
+
+def trajectories(fitted: Fitted) -> tuple[FigureData, ...]:
+    """Return the outcome of the matched groups at each time; nothing where it was measured once or shows a few."""
+    if fitted.people.measured is None or fitted.small_outcome:
+        return ()
+    rows = _means(fitted)
+    _, unit = display(fitted)
+    measure = f"Mean of {fitted.study.outcome.name}" + (f", {unit}" if unit else "")
+    low, high = fitted.main.interval(fitted.study.inference.level)
+    apart = "The matched groups changed differently once the program had begun"
+    said = "; ".join(f"{group}, {label}: {number(value)}" for _, label, group, _, value, _ in rows)
+    return (
+        FigureData(
+            key="changes", kind="trajectories", section="results",
+            headline="The matched groups changed too much alike to tell apart" if low <= 0 <= high else apart,
+            subtitle=f"{measure}, in the matched groups at each time", alt=f"{measure}. {said}.",
+            columns=(
+                Column(key="x"), Column(key="label", kind="text"), Column(key="group", kind="text"),
+                Column(key="role", kind="text"), Column(key="value"),
+                Column(key="basis", kind="basis", governs=("value",)),
+            ),
+            rows=tuple(rows),
+            marks={
+                "starts": [{"x": len(fitted.options.outcome_before) - 0.5, "label": "Program"}], "y_label": measure,
+            },
+            note="Lasting differences between the groups cancel out of the effect; different changes do not.",
+        ),
+    )  # fmt: skip
+
+
+def _means(fitted: Fitted) -> list[tuple[int, str, str, str, float, int | None]]:
+    measured = fitted.people.measured
+    if measured is None:
+        return []
+    factor, _ = display(fitted)
+    names = (*fitted.options.outcome_before, fitted.study.outcome.column)
+    rows: list[tuple[int, str, str, str, float, int | None]] = []
+    for label, role, group in (
+        ("treated", "program", fitted.people.treated), ("comparison", "comparison", ~fitted.people.treated),
+    ):  # fmt: skip
+        means = factor * np.average(measured[group], axis=0, weights=fitted.matched.weights[group])
+        n = int((group & fitted.used).sum()) if fitted.study.counts_people else None
+        rows += [(i, name, label, role, float(means[i]), n) for i, name in enumerate(names)]
+    return rows
 
 
 def _before(fitted: Fitted) -> Diagnostic:

@@ -9,6 +9,7 @@ from evaltoolkit.data import Source
 from evaltoolkit.designs.matching import alternatives as _alternatives
 from evaltoolkit.designs.matching import options as _options
 from evaltoolkit.designs.matching import people as _people
+from evaltoolkit.designs.matching.change import trajectories
 from evaltoolkit.designs.matching.diagnostics import checks
 from evaltoolkit.designs.matching.distributions import distribution_figures
 from evaltoolkit.designs.matching.equivalence import equivalence_table
@@ -72,7 +73,7 @@ class PropensityScoreMatching:
             estimates=rows,
             diagnostics=found,
             sensitivity=hidden.checks,
-            figures=(*figures(fitted, rows), *distribution_figures(fitted), *hidden.figures),
+            figures=(*figures(fitted, rows), *trajectories(fitted), *distribution_figures(fitted), *hidden.figures),
             tables=(
                 effect_table(fitted, rows),
                 characteristics_table(fitted),
