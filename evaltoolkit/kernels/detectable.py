@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -79,12 +80,19 @@ def power_of_t(effect: float, std_error: float, df: float = np.inf, *, alpha: fl
     if np.isinf(df):
         return float(special.ndtr(away - edge) + special.ndtr(-edge - away))
     # E[Phi(away - c S) + Phi(-away - c S)] with S^2 = chi2 / df; scipy's nctdtr is not a number far from zero.
-    nodes, weights = np.polynomial.legendre.leggauss(300)
+    nodes, weights = _nodes()
     # In z = ndtri(u) the integrand is smooth at both ends.
     z = nodes * 8.5
     root = np.sqrt(special.chdtri(df, special.ndtr(-z)) / df)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * weights * 8.5
     return float(density @ (special.ndtr(away - edge * root) + special.ndtr(-away - edge * root)))
+
+
+@functools.cache
+def _nodes() -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights of 300 points between -1 and 1; they take longer to find than to use."""
+    nodes, weights = np.polynomial.legendre.leggauss(300)
+    return np.asarray(nodes, dtype=np.float64), np.asarray(weights, dtype=np.float64)
 
 
 def detectable_by_t(std_error: float, df: float = np.inf, *, alpha: float = 0.05, power: float = 0.8) -> float:
