@@ -15,7 +15,7 @@ from evaltoolkit.kernels.sandwich import clustered
 
 FloatArray = NDArray[np.float64]
 
-MOST_ROWS = 10_000
+MOST_ROWS = 5_000
 """Rows beyond which the mixed model is not fitted: its time grows with the number of sites."""
 
 
