@@ -139,6 +139,12 @@ def test_exact_intervals_for_few_events() -> None:
     assert [np.log(h.conf_low), np.log(h.conf_high)] == pytest.approx(list(law.interval(0.95)), rel=1e-8)
     assert h.p_value == pytest.approx(law.p_value(), rel=1e-8)
     assert h.inference == "exact, conditional on total and trend"
+    rows = {e.term: e for e in made.result.estimates if e.standing != "sensitivity"}
+    for name in ("average difference", "cumulative", "first period", "last period", "relative change"):
+        e = rows[name]
+        assert e.conf_low < e.estimate < e.conf_high
+        assert (e.conf_low > 0) == (h.conf_low > 1)  # differences agree with the ratio on direction
+        assert e.p_value == h.p_value
     check = {d.name: d for d in made.result.diagnostics}["small-counts"]
     assert check.verdict == "pass"
     text = repr(made.result.statements)

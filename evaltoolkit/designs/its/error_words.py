@@ -117,8 +117,8 @@ def _exact(fitted: Fitted) -> str:
     return (
         f"Exact: given the total of the {noun}s' counts and the sum of their times, which carry the level and the "
         "trend, the number after the start has a known law. The interval of the ratio holds what neither of its tails "
-        "rejects; it covers at least as often as it says, for counts that are unrelated and vary by chance only. Other "
-        "numbers have the Poisson model's own errors, which are approximate."
+        "rejects; it covers at least as often as it says, for counts that are unrelated and vary by chance only. "
+        "Differences are at the ends of that interval, the course with the program held as it was modelled."
     )
 
 

@@ -21,9 +21,11 @@ _SAME = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The change of level, and what is the same number such as the ratio, by its conditional law.
+    """The change of level by its conditional law, and every effect at the ends of its interval.
 
-    Numbers that hang on the trend too have the model's own errors.
+    An effect is what vanishes with the change of level: the ratio, and differences. The ratio is exact; for differences
+    the course with the program is held as it was modelled, so that they agree with the ratio on direction. Numbers of
+    another kind, such as the trend, have the model's own errors.
     """
 
     coefficients: FloatArray
@@ -33,15 +35,21 @@ class Exact:
     def measure(self, functional: Functional, level: float) -> Measured:
         """Return the numbers with their intervals."""
         plain = PlugIn(self.coefficients, self.covariance, None).measure(functional, level)
-        gradient = np.abs(functional(self.coefficients)[1])
-        same = (gradient[:, _PLACE] > 0) & (gradient[:, :_PLACE].max(axis=1) <= _SAME * gradient[:, _PLACE])
-        if not same.any():
+        effect = (plain.std_error > 0) & (np.abs(functional(self._at(0.0))[0]) <= _SAME * np.abs(plain.estimate))
+        if not effect.any():
             return plain
-        (low, high), p = self.law.interval(level), self.law.p_value()
+        ends = np.stack([functional(self._at(end))[0] for end in self.law.interval(level)])
         return Measured(
-            plain.estimate, plain.std_error, np.where(same, low, plain.low), np.where(same, high, plain.high),
-            np.where(same, p, plain.p_value), None,
+            plain.estimate, plain.std_error, np.where(effect, ends.min(axis=0), plain.low),
+            np.where(effect, ends.max(axis=0), plain.high), np.where(effect, self.law.p_value(), plain.p_value), None,
         )  # fmt: skip
+
+    def _at(self, level: float) -> FloatArray:
+        """Return coefficients with another change of level and the same course after the start."""
+        b = self.coefficients.copy()
+        b[0] += b[_PLACE] - level
+        b[_PLACE] = level
+        return b
 
 
 def exact(model: Model, coefficients: FloatArray, bread: FloatArray, where: str) -> Exact:

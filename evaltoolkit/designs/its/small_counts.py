@@ -23,7 +23,7 @@ def small_counts(fitted: Fitted) -> Diagnostic | None:
             "change of level, errors = 'exact' needs no approximation, if events are independent."
         )
     elif errors == "exact":
-        text = f"{start} The interval of the ratio is exact if events are independent; the others are approximate."
+        text = f"{start} The interval of the ratio is exact if events are independent."
     else:
         verdict = "caution"
         text = (
