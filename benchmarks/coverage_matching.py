@@ -240,9 +240,9 @@ base rate of 3%. Pairs have a caliper of 0.2 standard deviations of the score.
 
 What to take from it:
 
-- With `effect = "regression"`, the default, intervals hold the truth in 93 to 97 percent after every way of matching, with
-  15 served people as with a thousand. The exception is matching with replacement in small samples, where matches are
-  reused much and the two-way error is somewhat small (92 percent at 200 people); `abadie-imbens` holds there (94).
+- With `effect = "regression"`, the default, intervals hold the truth in 93 to 97 percent after every way of matching,
+  with 15 served people as with a thousand. The exception is matching with replacement in small samples, where matches
+  are reused much and the two-way error is somewhat small (92 percent at 200 people); `abadie-imbens` holds there (94).
 - CR1 would be too small for full matching with few sets, and HC1 for strata and kernels with few people: these runs are
   why `auto` takes CR2 up to 75 sets or 400 people.
 - With `effect = "difference"` errors that treat the score as known are too large where covariates matter for the

@@ -45,7 +45,7 @@ class Omitted:
     found
         The regression.
     benchmarks
-        Name and strength of each covariate, the one that would move the estimate most first.
+        Name and strength before matching of each covariate, the one that would move the estimate most first.
     """
 
     found: Regression
@@ -56,16 +56,17 @@ def omitted(fitted: Fitted) -> Omitted | None:
     """Fit the regression that robustness values rest on; None where it does not exist."""
     people, w = fitted.people, fitted.matched.weights
     y, t, X = people.outcome, people.treated.astype(np.float64), people.covariates.X
-    reduced = moments(y, t, X, w)
     try:
-        found = regression(reduced)
+        found = regression(moments(y, t, X, w))
     except ValueError:
         return None
+    # Matching makes measured covariates weak with treatment; a hidden one is as strong as these were before.
+    before = moments(y, t, X, np.ones(t.size))
     owner = np.array(people.covariates.owner)
     named = []
     for j, covariate in enumerate(fitted.options.covariates):
         columns = np.flatnonzero(owner == j)
-        strength = benchmark(reduced, columns) if columns.size else None
+        strength = benchmark(before, columns) if columns.size else None
         if strength is not None:
             named.append((words_of(covariate), strength))
     named.sort(key=lambda one: left_of(found, one[1]) * np.sign(found.estimate))
@@ -98,7 +99,8 @@ def robustness(fitted: Fitted, told: Omitted | None) -> Diagnostic:
     )  # fmt: skip
     if strength is not None:
         text += (
-            f" One as strong as {name}, the strongest of those measured, would leave {amount_text(fitted, left)} of "
+            f" One as strong as {name} was before people were {fitted.done}, the strongest of those measured, would leave "
+            f"{amount_text(fitted, left)} of "
             f"{amount_text(fitted, found.estimate)}."
         )
     return Diagnostic(
@@ -232,7 +234,8 @@ def contour(fitted: Fitted, told: Omitted | None) -> FigureData | None:
             "levels": [_level(factor * found.estimate * share) for share in _LEVELS],
             "x_high": min(1.25 * max(reach[0]), 0.95), "y_high": min(1.25 * max(reach[1]), 1.0),
         },
-        note=f"By linear regression on the {fitted.done} sample; dots: as strong as a measured covariate.",
+        note=f"By linear regression on the {fitted.done} sample; dots: as strong as a measured covariate was before "
+        f"people were {fitted.done}.",
     )  # fmt: skip
 
 
