@@ -99,9 +99,8 @@ def robustness(fitted: Fitted, told: Omitted | None) -> Diagnostic:
     )  # fmt: skip
     if strength is not None:
         text += (
-            f" One as strong as {name} was before people were {fitted.done}, the strongest of those measured, would leave "
-            f"{amount_text(fitted, left)} of "
-            f"{amount_text(fitted, found.estimate)}."
+            f" One as strong as {name} was before people were {fitted.done}, the strongest of those measured, would "
+            f"leave {amount_text(fitted, left)} of {amount_text(fitted, found.estimate)}."
         )
     return Diagnostic(
         name="robustness-value", question=question, statistic="partial R² with being served and with the outcome",

@@ -159,7 +159,7 @@ def _small_sample(fit: OutcomeFit, chosen: Grouping, asked: Asked) -> Effect:
     linear = fit.model.family == "gaussian"
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = small_sample(again, kind, contrasts, "equal" if linear else "inverse-weights")
-    if not (np.isfinite(found.covariance).all() and np.isfinite(found.df[2])):
+    if fit.separated or not (np.isfinite(found.covariance).all() and np.isfinite(found.df[2])):
         if asked.method == "auto":
             return _sandwich(fit, chosen, asked)
         raise SeparationError(
