@@ -46,7 +46,7 @@ class Stack:
     @property
     def n_people(self) -> int:
         """People in the rows, each counted once."""
-        return int(np.unique(self.person).size)
+        return int(np.count_nonzero(np.bincount(self.person)))
 
 
 @dataclass(frozen=True, slots=True)
