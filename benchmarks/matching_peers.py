@@ -195,7 +195,7 @@ def psmpy(frame: pd.DataFrame, task: str) -> Answer | None:
     p = PsmPy(frame.assign(pid=np.arange(len(frame))), treatment="treat", indx="pid", exclude=["y"], target="y")
     p.logistic_ps(balance=False)
     width = 0.2 * float(p.predicted_data["propensity_logit"].std())
-    p.knn_matched(matcher="propensity_logit", replacement=False, caliper=width, drop_unmatched=True)
+    p.kdtree_matched(matcher="propensity_logit", replacement=False, caliper=width, drop_unmatched=True)
     one, two = (p.matched_ids.iloc[:, k].astype(int).to_numpy() for k in (0, 1))
     y = frame["y"].to_numpy()
     return {"estimate": float((y[one] - y[two]).mean())}
