@@ -264,7 +264,7 @@ def test_every_key_of_some_methods_is_refused_elsewhere() -> None:
         "caliper_scale": "raw", "calipers": {"age": 1}, "common_support": "both", "ratio": 2, "replace": True,
         "reuse": 2, "order": "data", "ties": "average", "subclasses": 3, "bins": 3, "balance_tolerance": 0.2,
         "kernel": "biweight", "bandwidth": 0.1, "weighting": "entropy", "stabilize": True, "truncate": 0.9, "folds": 2,
-        "repeats": 2,
+        "repeats": 2, "cluster": "staff",
     }  # fmt: skip
     assert set(values) == set().union(*KEYS_OF.values())
     for method, keys in KEYS_OF.items():
