@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 from evaltoolkit.data import Source
 from evaltoolkit.errors import OptionError, SetupError
 from evaltoolkit.reduction import AnalysisSample
-from evaltoolkit.results import Draft, Result, SmallCells, seal
+from evaltoolkit.results import Draft, Estimand, Estimate, FlowStep, Result, SmallCells, Statements, Tile, seal
 from evaltoolkit.study import Section, Study
 
 OptionsT = TypeVar("OptionsT", bound=Section)
@@ -68,6 +68,15 @@ class OffersAlternatives(Protocol):
         ...
 
 
+@runtime_checkable
+class EstimatesHeadline(Protocol):
+    """A design that can stop at the headline, for analyses that stand beside another; designs may go without."""
+
+    def headline(self, study: Study, options: Any, sample: AnalysisSample[Any]) -> Estimate:
+        """Return the headline of ``estimate``, sealed like there, without the checks, tables and words around it."""
+        ...
+
+
 def known_inference(study: Study, methods: Sequence[str]) -> None:
     """Refuse an inference method that is not one of a design's.
 
@@ -97,6 +106,33 @@ def sealed(
     """
     people = study.counts_people if estimates_count_people is None else estimates_count_people
     return seal(draft, small_cells(study), rows_are_people=people, identifiers=sample.identifiers)
+
+
+def sealed_headline(
+    headline: Estimate, study: Study, sample: AnalysisSample[Any], *, flow: Sequence[FlowStep] | None = None
+) -> Estimate:
+    """Return a headline as it leaves a sealed result: the last step of every ``headline``.
+
+    Parameters
+    ----------
+    headline, study, sample
+        The estimate, and what it was made from.
+    flow
+        The steps to the analysis, where they are more than the sample's own.
+    """
+    steps = sample.flow if flow is None else tuple(flow)
+    draft = Draft(
+        study={}, design=study.design, estimand=Estimand(symbol="", words=""), headline=headline, statements=_UNSAID,
+        flow=steps,
+    )  # fmt: skip
+    return sealed(draft, study, sample).headline
+
+
+_UNSAID = Statements(
+    bottom_line="", tile=Tile(kicker="", number="", meaning="", interval=""), supports=(), does_not_show=(),
+    design_name="", plain="", how_we_know="", approach=(), findings=(), assumptions=(), methods=(), limits=(),
+    references=(),
+)  # fmt: skip
 
 
 def study_record(study: Study) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evaltoolkit.contract import Design
+from evaltoolkit.contract import Design, EstimatesHeadline
 from evaltoolkit.data import Source, open_source
 from evaltoolkit.evidence import rate
 from evaltoolkit.kernels.bounds import detection_band
@@ -123,8 +123,10 @@ def headline_of(study: Study, source: Source) -> tuple[Estimate, AnalysisSample[
         The design, the data or an option does not allow it.
     """
     prepared = prepare(study, source)
-    result = prepared.design.estimate(study, prepared.options, prepared.sample)
-    return result.headline, prepared.sample
+    design, options, sample = prepared.design, prepared.options, prepared.sample
+    if isinstance(design, EstimatesHeadline):
+        return design.headline(study, options, sample), sample
+    return design.estimate(study, options, sample).headline, sample
 
 
 def evaluate(study: Study | str | Path, source: Source | None = None) -> Evaluated:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from evaltoolkit.contract import Alternative, sealed, study_record
+from evaltoolkit.contract import Alternative, sealed, sealed_headline, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.did import alternatives as _alternatives
 from evaltoolkit.designs.did import options as _options
@@ -14,14 +14,14 @@ from evaltoolkit.designs.did.figures import figures
 from evaltoolkit.designs.did.fitted import Fitted, fit
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_estimators import two_way
-from evaltoolkit.designs.did.rows import estimates
+from evaltoolkit.designs.did.rows import estimates, headline
 from evaltoolkit.designs.did.sample import PanelStudy
 from evaltoolkit.designs.did.tables import tables
 from evaltoolkit.designs.did.trend_checks import Trends
 from evaltoolkit.designs.did.wording import estimand, statements
 from evaltoolkit.kernels.two_way import treated_cell_weights
 from evaltoolkit.reduction import AnalysisSample
-from evaltoolkit.results import Draft, Result
+from evaltoolkit.results import Draft, Estimate, Result
 from evaltoolkit.study import Study
 
 
@@ -62,6 +62,11 @@ class DifferenceInDifferences:
             flow=sample.flow,
         )
         return sealed(draft, study, sample)
+
+    def headline(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Estimate:
+        """Return the sealed headline alone, the same as that of ``estimate``."""
+        fitted = fit(study, options, sample.content, around=False)
+        return sealed_headline(headline(fitted), study, sample)
 
     def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
         """Return the study's own way to estimate the effect, and other reasonable ones."""

@@ -141,8 +141,8 @@ class Fitted:
         return cohorts_of(self.panel).size > 1
 
 
-def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
-    """Estimate everything.
+def fit(study: Study, options: Options, data: PanelStudy, *, around: bool = True) -> Fitted:
+    """Estimate everything; with ``around`` false, only what the headline needs: no test, band or other estimates.
 
     Raises
     ------
@@ -167,13 +167,13 @@ def fit(study: Study, options: Options, data: PanelStudy) -> Fitted:
     overall, events, log_ratio = _headline(options, cells, path)
     overall, events = shown(choice, overall), shown(choice, events)
     log_ratio = None if log_ratio is None else shown(choice, log_ratio)
-    critical = _critical(study, cells, events)
+    critical = _critical(study, cells, events) if around else np.nan
     return Fitted(
         study=study, options=options, data=data, choice=choice, small=small, show=show, overall=overall,
         log_ratio=log_ratio if study.outcome.kind != "continuous" and show.relative else None, events=events,
         cells=cells, path=path,
-        pretest=_pretest(options, choice, cells, events), critical=critical, reach=_reach(cells, events),
-        variants=_variants(study, options, data),
+        pretest=_pretest(options, choice, cells, events) if around else None, critical=critical,
+        reach=_reach(cells, events) if around else None, variants=_variants(study, options, data) if around else (),
     )  # fmt: skip
 
 
