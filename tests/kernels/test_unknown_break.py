@@ -13,6 +13,7 @@ from evaltoolkit.kernels.autoregression import GRID, marginal_ar1, mixture
 from evaltoolkit.kernels.dated_change import dated_changes
 from evaltoolkit.kernels.detectable import power_of_t
 from evaltoolkit.kernels.interruption_power import ErrorsAhead, error_of_effect
+from evaltoolkit.kernels.left_out import without_each_period
 from evaltoolkit.kernels.quadratic_form import quadratic_form_below
 from evaltoolkit.kernels.several_breaks import segmentations, stretch_rss
 from evaltoolkit.kernels.unknown_break import ave_f_p_value, break_path, exp_f_p_value, sup_f_p_value
@@ -197,3 +198,22 @@ def test_power_by_simulation() -> None:
     found = y @ np.linalg.pinv(X).T[:, 2]
     # Standard error 0.0035.
     assert power_of_t(1.2, error) == pytest.approx(float((np.abs(found) / error > 1.96).mean()), abs=0.012)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_leaving_each_period_out_is_the_fit_without_it(*, gaps: bool) -> None:
+    X, y, t = series()
+    rows = np.delete(np.arange(40), [7, 8, 30]) if gaps else np.arange(40)
+    X, y, t = np.column_stack([X, np.arange(40) >= 22])[rows], y[rows], t[rows]
+    c = np.array([0.1, 0.5, 1.0])
+    found = without_each_period(X, y, c, t)
+    for i in (0, 1, 6, 18, t.size - 1):
+        fit = marginal_ar1(np.delete(X, i, axis=0), np.delete(y, i), np.delete(t, i))
+        # Levels of 1,000 lose digits when they are taken out.
+        assert found[i] == pytest.approx(float(fit.centre @ c), rel=1e-8)
+
+
+def test_a_period_that_alone_identifies_a_coefficient_cannot_be_left_out() -> None:
+    X, y, t = series()
+    found = without_each_period(np.column_stack([X, t == 5]), y, np.array([0.0, 1.0, 0.0]), t)
+    assert np.flatnonzero(np.isnan(found)).tolist() == [5]
