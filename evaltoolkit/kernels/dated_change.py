@@ -32,7 +32,8 @@ class DatedChanges:
     p_value
         Two-sided, from the mixture of t distributions, shape (m,).
     log_evidence
-        Log of the marginal likelihood of each date under flat priors, up to a constant, shape (m,).
+        Log of the marginal likelihood of each date, up to a constant, shape (m,): the added coefficients have a prior as
+        wide as what one period tells about them, so that dates near the ends are not favoured.
     df
         n less all columns.
     """
@@ -126,8 +127,8 @@ def _block(
     df = n - k - q
     s2 = np.maximum(rss[:, None] - (b * c).sum(axis=2), 1e-300) / df
     shared = prior(steps, grid) - np.linalg.slogdet(gram[:, :k, :k])[1] / 2
-    log_weight = shared[:, None] - df / 2 * np.log(s2) - np.linalg.slogdet(s)[1] / 2
-    return _averaged(b[:, :, 0], np.sqrt(s2 * inverse[:, :, 0, 0]), np.where(room, log_weight, np.nan), df)
+    evidence = np.where(room, shared[:, None] - df / 2 * np.log(s2), np.nan)
+    return _averaged(b[:, :, 0], np.sqrt(s2 * inverse[:, :, 0, 0]), (evidence, np.linalg.slogdet(s)[1] / 2), df)
 
 
 def _date_sums(shared: FloatArray, own: FloatArray, steps: IntArray, q: int) -> tuple[FloatArray, FloatArray]:
@@ -155,13 +156,14 @@ def _pairs(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _averaged(
-    centre: FloatArray, scale: FloatArray, log_weight: FloatArray, df: int
+    centre: FloatArray, scale: FloatArray, logs: tuple[FloatArray, FloatArray], df: int
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Average over the autocorrelations, first axis; dates without room come out as NaN."""
-    top = log_weight.max(axis=0)
-    weights = np.exp(log_weight - top)
-    total = weights.sum(axis=0)
-    weights /= total
+    evidence, half_det = logs
+    top = evidence.max(axis=0)
+    total = np.exp(evidence - top).sum(axis=0)
+    weights = np.exp(evidence - half_det - (evidence - half_det).max(axis=0))
+    weights /= weights.sum(axis=0)
     mean = (weights * centre).sum(axis=0)
     error = np.sqrt((weights * (scale**2 + (centre - mean) ** 2)).sum(axis=0))
     below = (weights * special.stdtr(df, -centre / scale)).sum(axis=0)

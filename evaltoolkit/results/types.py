@@ -21,7 +21,7 @@ Standing = Literal["primary", "secondary", "exploratory", "sensitivity"]
 VerdictWord = Literal["pass", "caution", "fail", "not-applicable"]
 FigureKind = Literal[
     "effect_path", "trajectories", "series", "love", "overlap", "forest", "flow", "decomposition",
-    "specification_curve", "density", "ecdf", "contour",
+    "specification_curve", "density", "ecdf", "contour", "residuals",
 ]  # fmt: skip
 ColumnKind = Literal["text", "number", "people", "count", "share", "p-value", "basis"]
 Cell = str | int | float | bool | None

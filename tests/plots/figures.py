@@ -21,7 +21,7 @@ def made(kind: Any, keys: str, rows: list[tuple[Any, ...]], key: str | None = No
             Column(
                 key=k,
                 kind="text"
-                if k in {"label", "group", "role", "phase", "covariate", "panel", "moment", "detail"}
+                if k in {"label", "group", "role", "phase", "covariate", "panel", "moment", "detail", "shape"}
                 else "number",
             )
             for k in keys.split()
@@ -56,6 +56,19 @@ def effect_path(before: int = 8, after: int = 11, *, scale: float = 1.0, hidden:
 
 def quarters(n: int, start: int = 2016) -> list[str]:
     return [f"{start + i // 4} Q{i % 4 + 1}" for i in range(n)]
+
+
+def residuals(n: int = 48, lags: int = 12, *, hidden: tuple[int, ...] = ()) -> FigureData:
+    labels = quarters(n)
+    rows: list[tuple[Any, ...]] = [
+        ("Residuals by quarter", "points", i, labels[i], None if i in hidden else math.sin(2.4 * i)) for i in range(n)
+    ]
+    for title in ("Autocorrelation", "Partial autocorrelation"):
+        rows += [(title, "bars", lag, str(lag), math.cos(2.4 * lag) / lag) for lag in range(1, lags + 1)]
+    return made(
+        "residuals", "panel shape x label value", rows, y_label="Residual", x_label="Quarters apart", bound=0.28,
+        bound_text="Dashed: beyond it, fewer than one in twenty would lie by chance alone.",
+    )  # fmt: skip
 
 
 def trajectories(

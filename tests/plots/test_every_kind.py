@@ -33,6 +33,7 @@ EVERY: dict[str, Callable[[], FigureData]] = {
     "density": made.density,
     "ecdf": made.ecdf,
     "contour": made.contour,
+    "residuals": made.residuals,
 }
 LONG = "a very long name of a place or a program that nobody could shorten, with several more words in it"
 EXTREMES: dict[str, Callable[[], FigureData]] = {

@@ -8,10 +8,12 @@ from evaltoolkit.contract import sealed, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.its import options as _options
 from evaltoolkit.designs.its import prepare as _prepare
+from evaltoolkit.designs.its.dated import look_at_dates
 from evaltoolkit.designs.its.diagnostics import checks, sensitivity
 from evaltoolkit.designs.its.figures import figures
 from evaltoolkit.designs.its.fitted import Fitted, fit
 from evaltoolkit.designs.its.options import Options
+from evaltoolkit.designs.its.predicted import predicted
 from evaltoolkit.designs.its.residuals import look
 from evaltoolkit.designs.its.rows import estimates
 from evaltoolkit.designs.its.site_results import draft_of_sites
@@ -42,10 +44,11 @@ class InterruptedTimeSeries:
             draft = draft_of_sites(study, options, sample, self.kind)
             return sealed(draft, study, sample, estimates_count_people=False)
         fitted = fit(study, options, sample.content)
-        residuals = look(fitted.main)
+        residuals, dated = look(fitted.main), look_at_dates(fitted)
         sample.products.update(_products(fitted))
-        rows = estimates(fitted)
-        found = checks(fitted, residuals)
+        outcomes = predicted(fitted)
+        rows = estimates(fitted, outcomes)
+        found = checks(fitted, residuals, dated)
         draft = Draft(
             study=study_record(study),
             design=self.kind,
@@ -53,10 +56,10 @@ class InterruptedTimeSeries:
             headline=rows[0],
             estimates=rows,
             diagnostics=found,
-            sensitivity=sensitivity(fitted),
-            figures=figures(fitted),
-            tables=tables(fitted, rows, residuals),
-            statements=statements(fitted, found),
+            sensitivity=sensitivity(fitted, dated),
+            figures=figures(fitted, residuals, dated),
+            tables=tables(fitted, rows, residuals, dated),
+            statements=statements(fitted, found, outcomes),
             flow=sample.flow,
         )
         return sealed(draft, study, sample, estimates_count_people=False)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.audit import calendar, recording
+from evaltoolkit.designs.its.date_checks import break_date_check, left_out_check, placebo_check, rank_check
+from evaltoolkit.designs.its.dated import Dated
+from evaltoolkit.designs.its.detectable import detectable_check
 from evaltoolkit.designs.its.dependence import AVERAGED
 from evaltoolkit.designs.its.estimated import EDGE
-from evaltoolkit.designs.its.estimators import estimate, lags_of
 from evaltoolkit.designs.its.fitted import Fitted
-from evaltoolkit.designs.its.model import build
 from evaltoolkit.designs.its.residuals import Residuals, Test
 from evaltoolkit.designs.its.rows import errors_text
 from evaltoolkit.designs.its.small_counts import small_counts
-from evaltoolkit.errors import EvaluationError
 from evaltoolkit.results import Diagnostic, number, p_value, plural
 from evaltoolkit.results.types import VerdictWord
 
@@ -20,27 +20,28 @@ SHORT = 8
 SHORT_WITH_SEASON = 12
 STRONG = 0.8
 SIGN = 0.05
-MANY_FALSE = 0.2
-FEWEST_PLACEBOS = 5
-_SIDE = 4
-_SIDE_SHARE = 0.25
 _BERNAL = "Lopez Bernal, Cummins and Gasparrini 2017, doi:10.1093/ije/dyw098"
 
 
-def checks(fitted: Fitted, residuals: Residuals) -> tuple[Diagnostic, ...]:
+def checks(fitted: Fitted, residuals: Residuals, dated: Dated) -> tuple[Diagnostic, ...]:
     """Return every check."""
     found = [
         _length(fitted), calendar(fitted), *recording(fitted), *control_results.checks(fitted),
-        _autocorrelation(fitted, residuals),
-        _persistence(fitted), _placebo(fitted), _season(fitted), _seasons_modelled(fitted),
+        _autocorrelation(fitted, residuals), _persistence(fitted), placebo_check(fitted, dated), rank_check(dated),
+        break_date_check(fitted, dated), _season(fitted), _seasons_modelled(fitted), detectable_check(fitted),
     ]  # fmt: skip
     if fitted.ratio:
         found += [_dispersion(fitted), small_counts(fitted)]
     return tuple(check for check in found if check is not None)
 
 
-def sensitivity(fitted: Fitted) -> tuple[Diagnostic, ...]:
-    """Return whether other admissible models agree with the headline."""
+def sensitivity(fitted: Fitted, dated: Dated) -> tuple[Diagnostic, ...]:
+    """Return whether other admissible models agree with the headline, and whether a single period decides it."""
+    found = (_other_models(fitted), left_out_check(fitted, dated))
+    return tuple(check for check in found if check is not None)
+
+
+def _other_models(fitted: Fitted) -> Diagnostic:
     known = [v.found for v in fitted.variants if v.found is not None and v.found.estimate is not None]
     lost = [v.label for v in fitted.variants if v.found is None]
     up = (fitted.tested.estimate or 0) > 0
@@ -48,12 +49,10 @@ def sensitivity(fitted: Fitted) -> tuple[Diagnostic, ...]:
     text = f"Other models with an effect in the same direction as the headline: {same} of {len(known)}."
     if lost:
         text += f" Could not be estimated: {'; '.join(lost)}."
-    return (
-        Diagnostic(
-            name="other-analyses", question="Do other reasonable models agree?",
-            statistic="models in the same direction", value=float(same), threshold=float(len(known)),
-            verdict="not-applicable" if not known else "pass" if same == len(known) else "caution", text=text,
-        ),
+    return Diagnostic(
+        name="other-analyses", question="Do other reasonable models agree?",
+        statistic="models in the same direction", value=float(same), threshold=float(len(known)),
+        verdict="not-applicable" if not known else "pass" if same == len(known) else "caution", text=text,
     )  # fmt: skip
 
 
@@ -124,48 +123,6 @@ def _persistence(fitted: Fitted) -> Diagnostic | None:
         name="persistence", question="Does the series return to its trend?", statistic=statistic,
         value=rho, threshold=STRONG, verdict="caution" if strong else "pass", text=text,
     )  # fmt: skip
-
-
-def _placebo(fitted: Fitted) -> Diagnostic:
-    """Estimate a level change at dates before the start that leave enough periods on each side."""
-    question = "Does the method find changes before the start, where there was no program?"
-    p_values = placebo_p_values(fitted)
-    if len(p_values) < FEWEST_PLACEBOS:
-        text = "There are too few periods before the start to try it."
-        return Diagnostic(name="placebo-dates", question=question, verdict="not-applicable", text=text)
-    found = sum(p < SIGN for p in p_values)
-    share = found / len(p_values)
-    text = (
-        f"A change was sought at {plural(len(p_values), 'earlier date')} and found at {found} (p below {SIGN}). "
-        + ("The course before the start was not steady; the change at the start may be one of several."
-           if share > MANY_FALSE else "The course before the start was steady enough.")
-    )  # fmt: skip
-    return Diagnostic(
-        name="placebo-dates", question=question, statistic="share of earlier dates with a change", value=share,
-        threshold=MANY_FALSE, verdict="caution" if share > MANY_FALSE else "pass", text=text, reference=_BERNAL,
-    )  # fmt: skip
-
-
-def placebo_p_values(fitted: Fitted) -> list[float]:
-    """Return the p-value of a level change at each earlier date with a quarter (four or more) of them on each side."""
-    series, options = fitted.series, fitted.options.model_copy(update={"effects": ("level",)})
-    early = series.steps < series.starts[0]
-    short = series.where(early)
-    season = series.calendar.season(short.steps)
-    lags = lags_of(options, short.steps.size, None if season is None else season[1])
-    found = []
-    side = max(_SIDE, round(_SIDE_SHARE * short.steps.size))
-    for start in short.steps[side : short.steps.size - side + 1].tolist():
-        moved = short.moved(start)
-        try:
-            model = build(moved, options, fitted.study.outcome, "")
-            m = estimate(model, options, errors=options.errors, lags=lags, where="")
-        except EvaluationError:
-            continue
-        p = m.measure(model.column("level"), fitted.level).one().p_value
-        if p is not None:
-            found.append(p)
-    return found
 
 
 def _season(fitted: Fitted) -> Diagnostic | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.control_words import led_by
+from evaltoolkit.designs.its.date_checks import placebo_figure
+from evaltoolkit.designs.its.dated import Dated
 from evaltoolkit.designs.its.display import (
     amount,
     measure,
@@ -17,13 +19,18 @@ from evaltoolkit.designs.its.display import (
 )
 from evaltoolkit.designs.its.estimators import One
 from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.residual_figure import residuals
+from evaltoolkit.designs.its.residuals import Residuals
 from evaltoolkit.results import Cell, Column, FigureData, level_text, plural
 
 
-def figures(fitted: Fitted) -> tuple[FigureData, ...]:
-    """Return the figures: the series, its control, the difference by period, other models."""
-    drawn = (series(fitted), control_results.figure(fitted), by_period(fitted), others(fitted))
-    return tuple(f for f in drawn if f is not None)
+def figures(fitted: Fitted, looked: Residuals, dated: Dated) -> tuple[FigureData, ...]:
+    """Return the figures: the series, its control, differences by period, other models, earlier dates, residuals."""
+    found = (
+        series(fitted), control_results.figure(fitted), by_period(fitted), others(fitted), placebo_figure(fitted, dated),
+        residuals(fitted, looked, _counts(fitted)),
+    )  # fmt: skip
+    return tuple(f for f in found if f is not None)
 
 
 def _counts(fitted: Fitted) -> list[Cell]:

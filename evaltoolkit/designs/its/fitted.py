@@ -46,6 +46,8 @@ class Effects:
         Sum of the differences: events for counts, display units otherwise.
     first, last
         Difference in the first and in the last period.
+    per_population
+        For counts with a population: the sum of events for as many people as rates are given for.
     """
 
     average: One
@@ -53,6 +55,7 @@ class Effects:
     cumulative: One
     first: One
     last: One
+    per_population: One | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +186,13 @@ def effects_of(main: Estimated, study: Study) -> Effects:
     points = np.zeros((2, after.size))
     points[[0, 1], ends] = 1.0
     difference = main.measure(model.effect(np.vstack([after / after.sum(), points])), level)
-    total = main.measure(model.effect(after[None, :], in_events=model.log_link), level)
+    people = float(np.exp(model.offset)[model.after].mean())
+    sums = np.vstack([after, after * study.outcome.per / people])
+    total = main.measure(model.effect(sums, in_events=model.log_link), level)
+    shared = model.log_link and study.outcome.population is not None and study.outcome.per != 1
     return Effects(
-        average=difference.one(0), log_ratio=_log_ratio(main, study), cumulative=total.one(),
-        first=difference.one(1), last=difference.one(2),
+        average=difference.one(0), log_ratio=_log_ratio(main, study), cumulative=total.one(0),
+        first=difference.one(1), last=difference.one(2), per_population=total.one(1) if shared else None,
     )  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.by_interruption import added
 from evaltoolkit.designs.its.estimators import Estimated, One
 from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.predicted import Predicted
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import RATE_RATIO, EstimateKind, Standing
 
@@ -19,7 +21,12 @@ MODELS = {
 }
 
 
-def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
+EXPECTED = "change after the interruption"
+OUTCOMES = "difference of the outcomes after the interruption from those expected"
+"""Estimands: of what is expected, by the model's coefficients; and of outcomes, with the scatter of the periods."""
+
+
+def estimates(fitted: Fitted, outcomes: Predicted) -> tuple[Estimate, ...]:
     """Return the headline first, then its relative and absolute form, and every other estimate."""
     e = fitted.effects
     rows = [headline(fitted)]
@@ -30,6 +37,7 @@ def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
     rows += [
         _row(fitted, e.cumulative, kind="cumulative", term="cumulative", standing="secondary"),
         _at(fitted, e.first, "first period", first=True), _at(fitted, e.last, "last period", first=False),
+        *_per_population(fitted), *_outcomes(fitted, outcomes),
         *_by_interruption(fitted), *(_coefficient(fitted, name) for name in fitted.model.names),
     ]  # fmt: skip
     rows += control_results.rows(fitted)
@@ -59,7 +67,7 @@ def _row(
 ) -> Estimate:  # fmt: skip
     outcome = fitted.study.outcome
     return Estimate(
-        term=term, kind=kind, estimand="change after the interruption", outcome=outcome.name,
+        term=term, kind=kind, estimand=EXPECTED, outcome=outcome.name,
         outcome_role=outcome.role, estimate=m.estimate, std_error=m.std_error, conf_low=m.low, conf_high=m.high,
         p_value=m.p_value, df=m.df, n_obs=fitted.model.steps.size, n_units=1, n_clusters=None,
         estimator=estimator or MODELS[fitted.options.family], inference=inference_text(main or fitted.main, m.df),
@@ -71,6 +79,31 @@ def _at(fitted: Fitted, m: One, term: str, *, first: bool) -> Estimate:
     after = fitted.model.after.nonzero()[0]
     label = fitted.series.label(int(after[0 if first else -1]))
     return _row(fitted, m, kind="effect-at", term=term, standing="secondary", time=label)
+
+
+def _per_population(fitted: Fitted) -> list[Estimate]:
+    """Return the events that were added or spared, for as many people as rates are given for."""
+    m = fitted.effects.per_population
+    if m is None:
+        return []
+    term = f"cumulative per {fitted.study.outcome.per:,.0f}"
+    return [_row(fitted, m, kind="cumulative", term=term, standing="secondary")]
+
+
+def _outcomes(fitted: Fitted, outcomes: Predicted) -> list[Estimate]:
+    """Return the effects on the outcomes themselves, whose intervals hold the scatter of the periods."""
+    after = fitted.model.after.nonzero()[0]
+    first, last = (fitted.series.label(int(after[i])) for i in (0, -1))
+    wanted: tuple[tuple[str, EstimateKind, One, str | None], ...] = (
+        ("average", "average", outcomes.average, None), ("cumulative", "cumulative", outcomes.cumulative, None),
+        ("first period", "effect-at", outcomes.first, first), ("last period", "effect-at", outcomes.last, last),
+    )  # fmt: skip
+    return [
+        dataclasses.replace(
+            _row(fitted, m, kind=kind, term=f"{term}, outcomes", standing="secondary", time=time), estimand=OUTCOMES
+        )
+        for term, kind, m, time in wanted
+    ]
 
 
 def _by_interruption(fitted: Fitted) -> list[Estimate]:

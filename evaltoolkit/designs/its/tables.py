@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.by_interruption import added
+from evaltoolkit.designs.its.date_checks import break_table
+from evaltoolkit.designs.its.dated import Dated
 from evaltoolkit.designs.its.display import measure, times
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.residuals import Residuals
+from evaltoolkit.designs.its.rows import EXPECTED, OUTCOMES
 from evaltoolkit.results import Cell, Column, Estimate, TableData, interval, number
 from evaltoolkit.results.numbers import digits_for
 
 
-def tables(fitted: Fitted, rows: tuple[Estimate, ...], residuals: Residuals) -> tuple[TableData, ...]:
-    """Return the tables: effects, other models, coefficients, residuals."""
+def tables(fitted: Fitted, rows: tuple[Estimate, ...], residuals: Residuals, dated: Dated) -> tuple[TableData, ...]:
+    """Return the tables: effects, other models, coefficients, residuals, a break at an unknown date."""
     found = [effects(fitted, rows), coefficients(fitted, rows), residual_tests(residuals), autocorrelations(residuals)]
+    breaks = break_table(fitted, dated)
+    found += [] if breaks is None else [breaks]
     if fitted.variants:
         found.insert(1, other_models(fitted, rows))
     if len(fitted.series.starts) > 1:
@@ -52,17 +57,29 @@ _NAMES = {
 
 def effects(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     """Return the headline with its relative and absolute forms, the sum, and the first and last period."""
-    shown = [e for e in rows if e.kind in {"average", "percent", "cumulative", "effect-at"} and not _of_one(e)]
-    named: list[tuple[str, Estimate]] = []
+    kinds = {"average", "percent", "cumulative", "effect-at"}
+    shown = [e for e in rows if e.kind in kinds and e.estimand == EXPECTED and not _of_one(e)]
+    outcomes = {(e.kind, e.term.removesuffix(", outcomes")): e for e in rows if e.estimand == OUTCOMES}
+    named: list[tuple[str, Estimate, str]] = []
     for e in shown:
-        at = f"Difference in the {e.term} ({e.time})" if e.kind == "effect-at" else ""
-        named.append((at or _NAMES["rate-ratio" if e.is_ratio else e.kind], e))
+        wide = outcomes.get((e.kind, "average" if e.kind == "average" and not e.is_ratio else e.term))
+        named.append((_named(fitted, e), e, "" if wide is None else str(_cells(fitted, wide)[2])))
     events = " Sums are of events." if fitted.ratio else ""
     return TableData(
         key="effects", title="What changed after the start", subtitle=measure(fitted),
-        columns=_columns(fitted, "Effect"), rows=tuple((name, *_cells(fitted, e)) for name, e in named), main_rows=(0,),
-        note="Intervals are for the expected difference; single periods vary more." + events,
+        columns=_columns(fitted, "Effect", Column(key="outcomes", label="Interval of the outcomes", kind="text")),
+        rows=tuple((name, *_cells(fitted, e), wide) for name, e, wide in named), main_rows=(0,),
+        note="The first interval is for the expected difference. That of the outcomes adds the scatter of the periods "
+        "themselves, related as the errors are." + events,
     )  # fmt: skip
+
+
+def _named(fitted: Fitted, e: Estimate) -> str:
+    if e.kind == "effect-at":
+        return f"Difference in the {e.term} ({e.time})"
+    if e.kind == "cumulative" and e.term != "cumulative":
+        return f"Sum of the differences per {fitted.study.outcome.per:,.0f} people"
+    return _NAMES["rate-ratio" if e.is_ratio else e.kind]
 
 
 def _of_one(e: Estimate) -> bool:
@@ -141,7 +158,10 @@ def autocorrelations(residuals: Residuals) -> TableData:
         columns=(
             Column(key="lag", label="Periods apart", kind="count"),
             Column(key="correlation", label="Correlation", digits=2, signed=True),
+            Column(key="partial", label="Nearer ones taken out", digits=2, signed=True),
         ),
-        rows=tuple((i + 1, float(v)) for i, v in enumerate(residuals.acf.tolist())),
-        note="Residuals of the plain fit.",
+        rows=tuple(
+            (i + 1, float(v), float(w)) for i, (v, w) in enumerate(zip(residuals.acf, residuals.pacf, strict=True))
+        ),
+        note="Residuals of the plain fit. The last column is the partial autocorrelation.",
     )  # fmt: skip

@@ -8,6 +8,7 @@ from evaltoolkit.designs.its.control_words import led_by
 from evaltoolkit.designs.its.display import amount, percent_text, ratio_text, span, start_words, times, unit, what
 from evaltoolkit.designs.its.figures import relative_text
 from evaltoolkit.designs.its.fitted import Fitted
+from evaltoolkit.designs.its.predicted import Predicted
 from evaltoolkit.designs.its.rows import MODELS, errors_text
 from evaltoolkit.designs.its.shape_words import changes_text, events_text, phase_text
 from evaltoolkit.results import (
@@ -40,7 +41,7 @@ def estimand(fitted: Fitted) -> Estimand:
     )
 
 
-def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
+def statements(fitted: Fitted, checks: tuple[Diagnostic, ...], outcomes: Predicted) -> Statements:
     """Return every sentence that the report prints."""
     finding = fitted.finding
     return Statements(
@@ -52,7 +53,7 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
         plain=_plain(fitted, finding),
         how_we_know=_how_we_know(fitted),
         approach=_approach(fitted),
-        findings=_findings(fitted),
+        findings=_findings(fitted, outcomes),
         assumptions=assumptions(fitted, checks),
         methods=methods(fitted),
         limits=limits(fitted),
@@ -183,7 +184,7 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
     )
 
 
-def _findings(fitted: Fitted) -> tuple[str, ...]:
+def _findings(fitted: Fitted, outcomes: Predicted) -> tuple[str, ...]:
     level, e, noun = level_text(fitted.level), fitted.effects, fitted.series.calendar.noun
     lines = []
     if fitted.ratio:
@@ -198,10 +199,11 @@ def _findings(fitted: Fitted) -> tuple[str, ...]:
     if e.log_ratio is not None:
         lines.append(f"Relative to what was expected, that is {relative_text(fitted)}.")
     if fitted.ratio or fitted.study.outcome.kind == "count":
-        total = e.cumulative
+        total, wide = e.cumulative, outcomes.cumulative
         lines.append(
             f"Over all {noun}s since the start, that adds up to {number(total.estimate, 0, signed=True)} "
-            f"({interval(total.low, total.high, 0)}) compared with what was expected."
+            f"({interval(total.low, total.high, 0)}) compared with what was expected; with the scatter of the {noun}s "
+            f"themselves, {interval(wide.low, wide.high, 0)}.{_per_people(fitted)}"
         )
     if fitted.is_constant:
         return tuple(lines)
@@ -210,3 +212,17 @@ def _findings(fitted: Fitted) -> tuple[str, ...]:
         f"{amount(fitted, e.last, e.last.estimate, signed=True)} in the last."
     )
     return tuple(lines)
+
+
+def _per_people(fitted: Fitted) -> str:
+    """Return the sum for as many people as rates are given for; events are recorded, unless the role is incidence."""
+    m = fitted.effects.per_population
+    if m is None or m.estimate is None:
+        return ""
+    direction = "more" if m.estimate > 0 else "fewer"
+    recorded = "" if fitted.study.outcome.role == "incidence" else " recorded"
+    ends = sorted(abs(v) for v in (m.low, m.high) if v is not None)
+    one_sided = m.low is not None and m.high is not None and (m.low > 0) == (m.high > 0)
+    span_text = f" ({interval(ends[0], ends[1], 1)})" if one_sided else f" ({interval(m.low, m.high, 1)} more)"
+    per = f"{fitted.study.outcome.per:,.0f} people"
+    return f" That is {number(abs(m.estimate), 1)} {direction}{recorded} per {per}{span_text}."
