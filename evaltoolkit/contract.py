@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 from evaltoolkit.data import Source
 from evaltoolkit.errors import OptionError, SetupError
 from evaltoolkit.reduction import AnalysisSample
-from evaltoolkit.results import Draft, Estimand, Estimate, FlowStep, Result, SmallCells, Statements, Tile, seal
+from evaltoolkit.results import Draft, Estimand, Estimate, Result, SmallCells, Statements, Tile, seal
 from evaltoolkit.study import Section, Study
 
 OptionsT = TypeVar("OptionsT", bound=Section)
@@ -109,23 +109,14 @@ def sealed(
 
 
 def sealed_headline(
-    headline: Estimate, study: Study, sample: AnalysisSample[Any], *, flow: Sequence[FlowStep] | None = None
+    headline: Estimate, study: Study, sample: AnalysisSample[Any], *, estimates_count_people: bool | None = None
 ) -> Estimate:
-    """Return a headline as it leaves a sealed result: the last step of every ``headline``.
-
-    Parameters
-    ----------
-    headline, study, sample
-        The estimate, and what it was made from.
-    flow
-        The steps to the analysis, where they are more than the sample's own.
-    """
-    steps = sample.flow if flow is None else tuple(flow)
+    """Return a headline as it leaves a sealed result: the last step of every ``headline``."""
     draft = Draft(
         study={}, design=study.design, estimand=Estimand(symbol="", words=""), headline=headline, statements=_UNSAID,
-        flow=steps,
+        flow=sample.flow,
     )  # fmt: skip
-    return sealed(draft, study, sample).headline
+    return sealed(draft, study, sample, estimates_count_people=estimates_count_people).headline
 
 
 _UNSAID = Statements(

@@ -13,7 +13,7 @@ from evaltoolkit.contract import Alternative, OffersAlternatives, small_cells
 from evaltoolkit.errors import DesignFileError, EvaluationError, OptionError
 from evaltoolkit.pipeline import Evaluated, headline_of
 from evaltoolkit.reduction import AnalysisSample
-from evaltoolkit.registry import entry_for
+from evaltoolkit.registry import DESIGNS, entry_for
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.identifiers import IdentifierGuard
 from evaltoolkit.study import Study
@@ -89,8 +89,7 @@ def _listed(evaluated: Evaluated) -> tuple[Alternative, ...]:
     design = entry_for(study.design).load()
     if not isinstance(design, OffersAlternatives):
         raise OptionError(
-            f"design = '{study.design}' has no alternatives to compare",
-            expected="a study that compares changes or matches people",
+            f"design = '{study.design}' has no alternatives to compare", expected=f"a study of {_offering()}",
             todo="use 'evaltoolkit run', whose report lists other analyses", where=study.place("design"),
         )  # fmt: skip
     listed = design.alternatives(study, evaluated.options, evaluated.sample)
@@ -101,6 +100,11 @@ def _listed(evaluated: Evaluated) -> tuple[Alternative, ...]:
             where=study.place("estimator"),
         )  # fmt: skip
     return listed
+
+
+def _offering() -> str:
+    """Return the designs that have alternatives."""
+    return " or ".join(entry.kind for entry in DESIGNS if isinstance(entry.load(), OffersAlternatives))
 
 
 def _changes(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

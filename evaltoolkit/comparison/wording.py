@@ -74,18 +74,21 @@ class Shown:
     factor: float
     digits: int
     unit: str
+    ratio: bool = False
 
     @classmethod
     def of(cls, study: Study, analyses: Sequence[Analysis]) -> Shown:
         """Return how to show effects of the study's outcome, so that the usual interval has about two digits."""
         outcome = study.outcome
-        share = outcome.kind in {"binary", "proportion"}
+        ratio = any(a.estimate.is_ratio for a in analyses if a.estimate is not None)
+        share = outcome.kind in {"binary", "proportion"} and not ratio
         factor = 100.0 if share else 1.0
-        per = f"per {outcome.per:,.0f}" if outcome.population is not None and outcome.per != 1 else ""
+        rate = outcome.population is not None and outcome.per != 1 and not ratio
+        per = f"per {outcome.per:,.0f}" if rate else ""
         found = [a.estimate for a in analyses if a.estimate is not None]
         widths = sorted(e.conf_high - e.conf_low for e in found if e.conf_low is not None and e.conf_high is not None)
         sizes = widths[len(widths) // 2 :][:1] or [max((abs(e.estimate or 0.0) for e in found), default=0.0)]
-        return cls(factor, digits_for(factor * sizes[0]), "percentage points" if share else per)
+        return cls(factor, digits_for(factor * sizes[0]), "percentage points" if share else per, ratio)
 
     def times(self, value: float | None) -> float | None:
         """Return a value as shown."""
@@ -93,7 +96,7 @@ class Shown:
 
     def estimate(self, value: float | None) -> str:
         """Return an estimate as text."""
-        return number(self.times(value), self.digits, signed=True)
+        return number(self.times(value), self.digits, signed=not self.ratio)
 
     def interval(self, e: Estimate) -> str:
         """Return the interval of an estimate as text, empty where there is none."""
@@ -170,20 +173,22 @@ def figure(study: Study, analyses: Sequence[Analysis]) -> FigureData:
     level = level_text(study.inference.level)
     columns = (
         Column(key="label", label="Analysis", kind="text"),
-        Column(key="estimate", label="Effect", digits=shown.digits, signed=True),
+        Column(key="estimate", label="Effect", digits=shown.digits, signed=not shown.ratio),
         Column(key="low", digits=shown.digits, label=f"{level} interval, low"),
         Column(key="high", digits=shown.digits, label=f"{level} interval, high"),
         Column(key="main", label="The study's own", kind="text"),
         *(Column(key=f"choice_{i}", label=kind, kind="text") for i, kind in enumerate(kinds)),
     )
-    unit = f", {shown.unit}" if shown.unit else ""
+    measure = f"Ratio to what was expected, {study.outcome.name}" if shown.ratio else (
+        f"Difference in {study.outcome.name}" + (f", {shown.unit}" if shown.unit else "")
+    )  # fmt: skip
     return FigureData(
         key="specification_curve", kind="specification_curve", headline=headline(t),
-        subtitle=f"Difference in {study.outcome.name}{unit}, with {level} intervals; a column is an analysis",
+        subtitle=f"{measure}, with {level} intervals; a column is an analysis",
         alt=_alt(study, analyses, t, shown), columns=columns, rows=tuple(_row(a, kinds, shown) for a in analyses),
         note=role_words(study.outcome.role).caveat, section="checks",
         marks={
-            "y_label": f"Difference in {study.outcome.name}{unit}", "zero": float(t.zero == "one"), "zero_text": t.zero,
+            "y_label": measure, "zero": float(t.zero == "one"), "zero_text": t.zero,
             "main_text": "the study's own",
         },
     )  # fmt: skip

@@ -32,8 +32,8 @@ class DatedChanges:
     p_value
         Two-sided, from the mixture of t distributions, shape (m,).
     log_evidence
-        Log of the marginal likelihood of each date, up to a constant, shape (m,): the added coefficients have a prior as
-        wide as what one period tells about them, so that dates near the ends are not favoured.
+        Log of the marginal likelihood of each date, up to a constant, shape (m,): the prior of the added coefficients
+        is as wide as what one period tells about them, so that dates near the ends are not favoured.
     df
         n less all columns.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from evaltoolkit.contract import sealed, study_record
+from evaltoolkit.contract import Alternative, sealed, sealed_headline, study_record
 from evaltoolkit.data import Source
+from evaltoolkit.designs.its import alternatives as _alternatives
 from evaltoolkit.designs.its import options as _options
 from evaltoolkit.designs.its import prepare as _prepare
 from evaltoolkit.designs.its.dated import look_at_dates
@@ -15,12 +16,12 @@ from evaltoolkit.designs.its.fitted import Fitted, fit
 from evaltoolkit.designs.its.options import Options
 from evaltoolkit.designs.its.predicted import predicted
 from evaltoolkit.designs.its.residuals import look
-from evaltoolkit.designs.its.rows import estimates
+from evaltoolkit.designs.its.rows import estimates, headline
 from evaltoolkit.designs.its.site_results import draft_of_sites
 from evaltoolkit.designs.its.tables import tables
 from evaltoolkit.designs.its.wording import estimand, statements
 from evaltoolkit.reduction import AnalysisSample
-from evaltoolkit.results import Draft, Result
+from evaltoolkit.results import Draft, Estimate, Result
 from evaltoolkit.study import Study
 
 
@@ -63,6 +64,15 @@ class InterruptedTimeSeries:
             flow=sample.flow,
         )
         return sealed(draft, study, sample, estimates_count_people=False)
+
+    def headline(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Estimate:
+        """Return the sealed headline alone, the same as that of ``estimate``."""
+        fitted = fit(study, options, sample.content, around=False)
+        return sealed_headline(headline(fitted), study, sample, estimates_count_people=False)
+
+    def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
+        """Return the study's own way to estimate the effect, and every error model, season, shape and phase-in."""
+        return _alternatives.alternatives(study, options, sample.content)
 
 
 def _products(fitted: Fitted) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Effects:
     first, last
         Difference in the first and in the last period.
     per_population
-        For counts with a population: the sum of events for as many people as rates are given for.
+        For counts shown as rates: the sum of events for as many people as rates are given for.
     """
 
     average: One
@@ -150,8 +150,8 @@ class Fitted:
         return Finding(tested.direction, "small") if near < smallest else tested
 
 
-def fit(study: Study, options: Options, series: Series) -> Fitted:
-    """Estimate everything.
+def fit(study: Study, options: Options, series: Series, *, around: bool = True) -> Fitted:
+    """Estimate everything; with ``around`` false, no other models.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def fit(study: Study, options: Options, series: Series) -> Fitted:
         with_it=main.measure(model.path(expected=False), level),
         without=main.measure(model.path(expected=True), level),
         difference=main.measure(model.effect(np.eye(n)), level),
-        variants=_variants(study, options, series), small=small_cells(study),
+        variants=_variants(study, options, series) if around else (), small=small_cells(study),
     )  # fmt: skip
 
 
@@ -186,10 +186,10 @@ def effects_of(main: Estimated, study: Study) -> Effects:
     points = np.zeros((2, after.size))
     points[[0, 1], ends] = 1.0
     difference = main.measure(model.effect(np.vstack([after / after.sum(), points])), level)
-    people = float(np.exp(model.offset)[model.after].mean())
+    people = float((study.outcome.per / model.scale)[model.after].mean())
     sums = np.vstack([after, after * study.outcome.per / people])
     total = main.measure(model.effect(sums, in_events=model.log_link), level)
-    shared = model.log_link and study.outcome.population is not None and study.outcome.per != 1
+    shared = model.log_link and study.outcome.kind == "rate" and study.outcome.per != 1
     return Effects(
         average=difference.one(0), log_ratio=_log_ratio(main, study), cumulative=total.one(0),
         first=difference.one(1), last=difference.one(2), per_population=total.one(1) if shared else None,
