@@ -77,6 +77,57 @@ class EstimatesHeadline(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PowerPoint:
+    """An effect and the chance that it is found; by formula, or from so many simulated studies."""
+
+    effect: float
+    chance: float
+    draws: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What a study like this one can find.
+
+    Attributes
+    ----------
+    what, unit
+        What an effect is, and its unit; ``null`` stands for none.
+    smallest
+        The effect that is found with a chance of ``power`` by a test at 1 - ``level``.
+    curve
+        Effects and chances.
+    matters, power_at_matters
+        The smallest effect that matters, where the study states it, and the chance to find it.
+    simulated
+        Checks of the formula by simulated studies.
+    notes
+        What it rests on, in sentences.
+    """
+
+    what: str
+    unit: str
+    null: float
+    smallest: float
+    power: float
+    level: float
+    curve: tuple[PowerPoint, ...]
+    matters: float | None
+    power_at_matters: float | None
+    simulated: tuple[PowerPoint, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class OffersPower(Protocol):
+    """A design that can say, from what was recorded before the start, what it could find; designs may go without."""
+
+    def power(self, study: Study, options: Any, sample: AnalysisSample[Any]) -> Power:
+        """Return the smallest detectable effect and the power curve. Outcomes after the start are not used."""
+        ...
+
+
 def known_inference(study: Study, methods: Sequence[str]) -> None:
     """Refuse an inference method that is not one of a design's.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evaltoolkit.cli import check, compare, demo, designs, doctor, explain, new, report, run, schema, simulate
+from evaltoolkit.cli import check, compare, demo, designs, doctor, explain, new, power, report, run, schema, simulate
 
 _EVERYWHERE = "Everywhere: --json, --quiet, --no-color, --debug; before or after the command."
 
@@ -27,6 +27,7 @@ for _command in (
     run.run,
     report.report,
     compare.compare,
+    power.power,
     designs.designs,
     schema.schema,
     explain.explain,

@@ -95,7 +95,9 @@ BAD: dict[str, tuple[Callable[[str], str | None], str]] = {
     "not TOML": (lambda text: "d,y", "not TOML"),
     "unknown key": (lambda text: text.replace("unit =", "unot ="), "unot"),
     "no such column": (lambda text: text.replace('"y"', '"why"'), "'why'"),
-    "another design": (lambda text: (ROOT / "designs" / "nile_level.toml").read_text(), "no alternatives to compare"),
+    "another design": (
+        lambda text: (ROOT / "designs" / "specialized_services.toml").read_text(), "no alternatives to compare"
+    ),
 }  # fmt: skip
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from evaltoolkit.contract import Alternative, sealed, sealed_headline, study_record
+from evaltoolkit.contract import Alternative, Power, sealed, sealed_headline, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.did import alternatives as _alternatives
 from evaltoolkit.designs.did import options as _options
+from evaltoolkit.designs.did import power as _power
 from evaltoolkit.designs.did import sample as _sample
 from evaltoolkit.designs.did.diagnostics import checks, sensitivity
 from evaltoolkit.designs.did.figures import figures
@@ -71,6 +72,10 @@ class DifferenceInDifferences:
     def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
         """Return the study's own way to estimate the effect, and other reasonable ones."""
         return _alternatives.alternatives(study, options, sample.content)
+
+    def power(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Power:
+        """Return what a study like this one could find, from the periods before the first start."""
+        return _power.power(study, options, sample.content)
 
 
 def _products(fitted: Fitted) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from scipy import special
 
 from evaltoolkit.designs.did.display import amount, display
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.kernels.aggregate import point
+from evaltoolkit.designs.did.power import placebos
 from evaltoolkit.kernels.composition import CompositionError, attrition, composition
 from evaltoolkit.kernels.composition_overlap import Overlap, overlap
-from evaltoolkit.kernels.detectable import PlaceboRule, minimum_detectable, placebo_starts, power_curve
-from evaltoolkit.kernels.group_time import effects
+from evaltoolkit.kernels.detectable import minimum_detectable, power_curve
 from evaltoolkit.results import Diagnostic, number, p_value
 from evaltoolkit.results.types import VerdictWord
 
@@ -22,10 +21,6 @@ SIGN = 0.05
 LARGEST_SHARE = 0.25
 FEWEST = 10.0
 BEYOND = 0.10
-SIMULATED = 49
-"""Assignments of starts drawn for each placebo date."""
-FEWEST_PERIODS = 3
-MOST_UNITS = 2000
 
 
 def sample_checks(fitted: Fitted) -> list[Diagnostic]:
@@ -165,22 +160,10 @@ def _detectable(fitted: Fitted) -> Diagnostic | None:
 
 def _simulated(fitted: Fitted) -> float | None:
     """Return the detectable effect from placebos in the periods before the first start; None where they are too few."""
-    panel, options = fitted.panel, fitted.options
-    plain = options.permutable and panel.whole and not panel.covariates.shape[2] and panel.start.size <= MOST_UNITS
-    calm = panel.periods + options.anticipation < panel.start.min()
-    if not plain or int(calm.sum()) < FEWEST_PERIODS:
+    if not fitted.options.permutable:
         return None
-
-    def _estimate(outcome: FloatArray, start: IntArray, periods: IntArray) -> float:
-        every, att = effects(outcome, start, periods, np.ones((start.size, 1, 1)), options.rule, panel.weights)
-        cohort, period = (np.array([c[i] for c in every], dtype=np.int64) for i in (0, 1))
-        cohorts, n = np.unique(start, return_counts=True)
-        return float(point("simple", cohort, period, att, n[None, :].astype(np.float64), cohorts)[1][0])
-
-    rule = PlaceboRule(options.anticipation, 1, 1, SIMULATED, fitted.study.inference.seed)
-    try:
-        found = placebo_starts(panel.outcome, panel.start, panel.periods, _estimate, rule, panel.clusters)
-        curve = power_curve(found.estimates, np.zeros(1), alpha=1 - fitted.level)
-    except ValueError:
+    found = placebos(fitted.panel, fitted.options, fitted.study.inference.seed)
+    if found is None or not found.estimates.size:
         return None
+    curve = power_curve(found.estimates, np.zeros(1), alpha=1 - fitted.level)
     return curve.detectable if np.isfinite(curve.detectable) else None

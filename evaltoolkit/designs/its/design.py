@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from evaltoolkit.contract import Alternative, sealed, sealed_headline, study_record
+from evaltoolkit.contract import Alternative, Power, sealed, sealed_headline, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.its import alternatives as _alternatives
 from evaltoolkit.designs.its import options as _options
+from evaltoolkit.designs.its import power as _power
 from evaltoolkit.designs.its import prepare as _prepare
 from evaltoolkit.designs.its.dated import look_at_dates
 from evaltoolkit.designs.its.diagnostics import checks, sensitivity
@@ -73,6 +74,10 @@ class InterruptedTimeSeries:
     def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
         """Return the study's own way to estimate the effect, and every error model, season, shape and phase-in."""
         return _alternatives.alternatives(study, options, sample.content)
+
+    def power(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Power:
+        """Return what a series like this one could show, from the periods before the start."""
+        return _power.power(study, options, sample.content)
 
 
 def _products(fitted: Fitted) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.audit import calendar, recording
 from evaltoolkit.designs.its.date_checks import break_date_check, left_out_check, placebo_check, rank_check
 from evaltoolkit.designs.its.dated import Dated
-from evaltoolkit.designs.its.detectable import detectable_check
 from evaltoolkit.designs.its.dependence import AVERAGED
+from evaltoolkit.designs.its.detectable import detectable_check
 from evaltoolkit.designs.its.estimated import EDGE
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.residuals import Residuals, Test

@@ -27,7 +27,8 @@ from evaltoolkit.results import Cell, Column, FigureData, level_text, plural
 def figures(fitted: Fitted, looked: Residuals, dated: Dated) -> tuple[FigureData, ...]:
     """Return the figures: the series, its control, differences by period, other models, other dates, residuals."""
     found = (
-        series(fitted), control_results.figure(fitted), by_period(fitted), others(fitted), placebo_figure(fitted, dated),
+        series(fitted), control_results.figure(fitted), by_period(fitted), others(fitted),
+        placebo_figure(fitted, dated),
         residuals(fitted, looked, _counts(fitted)),
     )  # fmt: skip
     return tuple(f for f in found if f is not None)

@@ -52,7 +52,7 @@ def _measured(fitted: Fitted, weights: FloatArray, *, in_events: bool) -> Measur
     main, model, level = fitted.main, fitted.model, fitted.level
     reach = weights * _size(main, model, in_events=in_events)
     functional = model.effect(weights, in_events=in_events)
-    if isinstance(main.errors, Averaged):
+    if isinstance(main.errors, Averaged) and fitted.options.errors == "marginal-ar1":
         return _mixed(fitted, functional, reach)
     plain = main.measure(functional, level)
     rho, spread = _plug_in(fitted)
