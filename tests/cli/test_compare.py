@@ -95,9 +95,6 @@ BAD: dict[str, tuple[Callable[[str], str | None], str]] = {
     "not TOML": (lambda text: "d,y", "not TOML"),
     "unknown key": (lambda text: text.replace("unit =", "unot ="), "unot"),
     "no such column": (lambda text: text.replace('"y"', '"why"'), "'why'"),
-    "another design": (
-        lambda text: (ROOT / "designs" / "specialized_services.toml").read_text(), "no alternatives to compare"
-    ),
 }  # fmt: skip
 
 
@@ -141,3 +138,10 @@ def test_alternatives_differ_and_fit_the_outcome() -> None:
     assert len({json.dumps(dict(a.settings), sort_keys=True, default=str) for a in listed}) == len(listed) >= 12
     assert not any("Poisson" in a.label for a in listed)
     assert dict(listed[0].settings) == dict(e.study.settings)
+
+
+def test_a_design_without_alternatives_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "designs/toy.toml"]) == 2
+    err = capsys.readouterr().err
+    assert "no alternatives to compare" in err
+    assert "difference-in-differences or" in err
