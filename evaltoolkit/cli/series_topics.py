@@ -17,8 +17,13 @@ DIAGNOSTICS: Final = {
     "unknown-break": (
         "Tests of a break at a date that is not known: the largest F statistic over all dates (sup F), their average "
         "and their exponential average, with p-values that allow for the search (Andrews 1993, doi:10.2307/2951764), "
-        "and the breaks that Schwarz's criterion keeps (Bai and Perron 2003, doi:10.1002/jae.659). They take neighbouring "
+        "and the breaks that Schwarz's criterion keeps (Bai and Perron 2003, doi:10.1002/jae.659). They take "
+        "neighbouring "
         "periods as unrelated."
+    ),
+    "control-rank": (
+        "Where the change of the treated series ranks among those of the controls, each taken for the treated series "
+        "in turn, as Stata's itsaperm. A chance, and not a proof: controls must be alike in how much they vary."
     ),
     "leave-one-period-out": "How far the headline moves when one period at a time is left out.",
     "durbin-watson": (

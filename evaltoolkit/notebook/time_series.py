@@ -30,6 +30,7 @@ def its(
     phase_in: int | Mapping[str, Any] | None = None,
     season: str | Mapping[str, Any] | None = None,
     covariates: Sequence[str] = (),
+    placebo_outcomes: Sequence[str] = (),
     events: Sequence[Mapping[str, Any]] = (),
     recording_changes: Sequence[Mapping[str, Any]] = (),
     recorded: Mapping[str, Any] | None = None,
@@ -78,6 +79,8 @@ def its(
         Number of periods of a phase-in that are left out, or ``{"until": ..., "as": "ramp"}``.
     season
         ``"months"`` (or quarters), ``"weekdays"``, or ``{"harmonics": 2}``.
+    placebo_outcomes
+        Columns that the program cannot have changed, on which no effect should be found.
     covariates
         Columns that vary over time and enter the model.
     events, recording_changes
@@ -131,7 +134,8 @@ def its(
     settings = {
         "time": time, "interruption": interruption, "every": every, "family": family, "effects": list(effects),
         "season": season, "errors": errors, "error_model": error_model, "lags": lags, "phase_in": phase_in,
-        "covariates": list(covariates), "events": list(events), "recording_changes": list(recording_changes),
+        "covariates": list(covariates), "placebo_outcomes": list(placebo_outcomes), "events": list(events),
+        "recording_changes": list(recording_changes),
         "recorded": recorded, "unit": unit, "first_treated": first_treated, "pooling": pooling,
         "treated_unit": treated_unit, "control": control,
         "control_population": control_population,

@@ -249,3 +249,36 @@ def test_dates_rest_on_whole_data_frames_without_mutation() -> None:
     run(frame)
     pd.testing.assert_frame_equal(frame, before)
     assert dataclasses.is_dataclass(planned())
+
+
+def test_outcomes_that_cannot_have_changed() -> None:
+    frame = months()
+    rng = np.random.default_rng(9)
+    frame["other_calls"] = 50 + rng.normal(size=72)
+    frame.loc[3, "other_calls"] = np.nan
+    made = run(frame, placebo_outcomes=["other_calls"])
+    assert check(made, "placebo-outcomes").verdict == "pass"
+    assert made.result.headline == run().result.headline
+    frame.loc[36:, "other_calls"] += 6.0
+    found = check(run(frame, placebo_outcomes=["other_calls"]), "placebo-outcomes")
+    assert found.verdict == "caution"
+    assert "other calls: +6." in found.text
+
+
+def test_no_placebo_outcome_where_rows_are_events() -> None:
+    with pytest.raises(OptionError, match="placebo_outcomes"):
+        run(rows="events", every="month", placebo_outcomes=["y"], outcome=ev.Outcome(column="month", kind="count"))
+
+
+def test_the_treated_series_ranks_among_its_controls() -> None:
+    rng = np.random.default_rng(10)
+    frame = months(effect=12.0)
+    for j in range(12):
+        frame[f"c{j}"] = 80 + 0.1 * np.arange(72) + rng.normal(0, 3, 72)
+    names = [f"c{j}" for j in range(12)]
+    found = check(run(frame, control=names), "control-rank")
+    assert found.value == pytest.approx(1 / 13)
+    assert found.verdict == "pass"
+    assert "control-rank" in topics()
+    frame["y"] -= 12.0 * (np.arange(72) >= 36)
+    assert check(run(frame, control=names), "control-rank").value > 1 / 13

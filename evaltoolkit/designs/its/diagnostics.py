@@ -8,6 +8,7 @@ from evaltoolkit.designs.its.date_checks import break_date_check, left_out_check
 from evaltoolkit.designs.its.dated import Dated
 from evaltoolkit.designs.its.dependence import AVERAGED
 from evaltoolkit.designs.its.detectable import detectable_check
+from evaltoolkit.designs.its.elsewhere import elsewhere_checks
 from evaltoolkit.designs.its.estimated import EDGE
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.residuals import Residuals, Test
@@ -28,7 +29,8 @@ def checks(fitted: Fitted, residuals: Residuals, dated: Dated) -> tuple[Diagnost
     found = [
         _length(fitted), calendar(fitted), *recording(fitted), *control_results.checks(fitted),
         _autocorrelation(fitted, residuals), _persistence(fitted), placebo_check(fitted, dated), rank_check(dated),
-        break_date_check(fitted, dated), _season(fitted), _seasons_modelled(fitted), detectable_check(fitted),
+        break_date_check(fitted, dated), *elsewhere_checks(fitted), _season(fitted), _seasons_modelled(fitted),
+        detectable_check(fitted),
     ]  # fmt: skip
     if fitted.ratio:
         found += [_dispersion(fitted), small_counts(fitted)]

@@ -72,6 +72,10 @@ class Options(Section):
         (), description="Columns that vary over time and enter the model as they are",
         json_schema_extra={"column": "covariates"},
     )  # fmt: skip
+    placebo_outcomes: tuple[str, ...] = Field(
+        (), description="Columns that the program cannot have changed, on which no effect should be found",
+        json_schema_extra={"column": "placebo-outcomes"},
+    )  # fmt: skip
     events: tuple[Event, ...] = Field(
         (), description="Other things that may have moved the outcome: { date, label, until, modelled }"
     )
@@ -230,6 +234,12 @@ def parse(study: Study) -> Options:
         raise OptionError(
             f"data.rows = '{study.data.rows}' and every is not given", expected="the length of the periods to count in",
             todo="write every = 'month' (or day, week, quarter, year)", where=study.place("every"),
+        )  # fmt: skip
+    if study.counts_people and options.placebo_outcomes:
+        raise OptionError(
+            f"data.rows = '{study.data.rows}' and placebo_outcomes are given", expected="a row for each period",
+            todo="count the rows by period first, with the other outcomes beside them",
+            where=study.place("placebo_outcomes"),
         )  # fmt: skip
     if options.phase is not None and options.phase.until is not None and len(options.interruption) > 1:
         raise OptionError(

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,8 @@ class Periods:
         Labels of periods left out as recorded in part, and of those that seem so.
     zeros
         Periods without a row that count as zero.
+    placebos
+        Outcomes that the program cannot have changed, by name, missing where none was recorded, each of shape (n,).
     flow
         From the data to these rows.
     frame
@@ -71,6 +73,7 @@ class Periods:
     partial: tuple[str, ...] = ()
     suspected: tuple[str, ...] = ()
     zeros: int = 0
+    placebos: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def where(self, kept: Mask | IntArray | slice) -> Periods:
         """Return some of the rows."""
@@ -79,6 +82,7 @@ class Periods:
             exposure=None if self.exposure is None else self.exposure[kept],
             people=None if self.people is None else self.people[kept],
             columns={name: column[kept] for name, column in self.columns.items()},
+            placebos={name: column[kept] for name, column in self.placebos.items()},
         )  # fmt: skip
 
     @property
@@ -126,6 +130,10 @@ def read(
     table = Periods(
         calendar=calendar, steps=steps, values=_values(frame, study, options), exposure=exposure, columns=columns,
         units=units, names=names, people=None, flow=_first_steps(rows, study), frame=frame,
+        placebos={
+            name: numeric_column(frame, name, role="placebo outcome", where=study.place("placebo_outcomes", i))
+            for i, name in enumerate(options.placebo_outcomes)
+        },
     )  # fmt: skip
     table = _counted(table, study, options) if study.counts_people else _one_row_a_period(table, study)
     return _recorded(table, study, options)

@@ -56,6 +56,7 @@ def series_of(
         own=starts.own, named=starts.named, phases=starts.phases, marked=marked(study, options, table.calendar),
         people=None if table.people is None else table.people[order],
         audit=Audit(partial=table.partial, suspected=table.suspected, zeros=table.zeros),
+        placebos={name: column[order] for name, column in table.placebos.items()},
     )  # fmt: skip
     whole = series.steps.size
     series = without_phase_in(series)

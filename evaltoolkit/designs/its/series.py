@@ -130,6 +130,8 @@ class Series:
         Periods between the first and the last that have no value.
     covariates
         Columns that enter the model as they are, by name, each of shape (n,).
+    placebos
+        Outcomes that the program cannot have changed, by name, missing where none was recorded, each of shape (n,).
     own
         What may change at an interruption, by its period, where it differs from the rest.
     named
@@ -160,6 +162,7 @@ class Series:
     people: FloatArray | None = None
     audit: Audit = field(default_factory=Audit)
     control: Control | None = None
+    placebos: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def after(self) -> Mask:
@@ -183,6 +186,7 @@ class Series:
             people=None if self.people is None else self.people[kept],
             covariates={name: column[kept] for name, column in self.covariates.items()},
             control=None if self.control is None else self.control.where(kept),
+            placebos={name: column[kept] for name, column in self.placebos.items()},
         )  # fmt: skip
 
     def moved(self, *starts: int) -> Series:
