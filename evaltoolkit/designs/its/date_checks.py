@@ -13,8 +13,12 @@ from evaltoolkit.designs.its.working import INDEPENDENT
 from evaltoolkit.results import Column, Diagnostic, FigureData, TableData, number, plural
 
 MANY_FALSE: Final = 0.2
+SIGN: Final = 0.05
+"""Level of the clearest earlier date, its p-value times the number of dates."""
 FEWEST_PLACEBOS: Final = 5
 CLEAR: Final = 0.1
+NEAR: Final = 0.03
+"""Share of the periods by which a likely date may miss the start."""
 _BERNAL = "Lopez Bernal, Cummins and Gasparrini 2017, doi:10.1093/ije/dyw098"
 
 
@@ -27,13 +31,16 @@ def placebo_check(fitted: Fitted, dated: Dated) -> Diagnostic:
         return Diagnostic(name="placebo-dates", question=question, verdict="not-applicable", text=text)
     m = found.dates.size
     share = found.sure / m
-    many = share > MANY_FALSE
+    sharp = m * float(found.found.p_value.min()) < SIGN
+    many = share > MANY_FALSE or sharp
+    at = fitted.series.calendar.label(int(found.dates[int(found.found.p_value.argmin())]))
     text = (
         f"A change of level was sought at {plural(m, 'earlier date')} and found at {found.sure} (p below 0.05). "
         f"{'None is' if found.as_clear == 0 else plural(found.as_clear, 'is', 'are')} as clear as the change at the "
         "start. "
         + ("The course before the start was not steady; the change at the start may be one of several."
            if many else "The course before the start was steady enough.")
+        + (f" The clearest is at {at}." if sharp else "")
         + tried_words(fitted)
     )  # fmt: skip
     return Diagnostic(
@@ -75,14 +82,19 @@ def break_date_check(fitted: Fitted, dated: Dated) -> Diagnostic | None:
         f"Not told the start, the data put a single break at {label(found.best)}; the likely dates "
         f"({100 * SUPPORT:.0f} percent of the support) are {likely.size:,} of {found.dates.size:,}, {where}. "
     )
+    off = int(likely[int(np.abs(likely - start).argmin())]) - start
+    near = 0 < abs(off) <= max(1, round(NEAR * fitted.model.steps.size))
+    when = f"{plural(abs(off), fitted.series.calendar.noun)} {'after' if off > 0 else 'before'} the start"
     if wide:
         text += "They do not tell one date from another."
+    elif inside:
+        text += "The start is among them."
     else:
-        text += "The start is among them." if inside else "The start is not among them: look for what else happened."
+        text += f"The nearest is {when}{': near enough.' if near else '; look for what else happened.'}"
     return Diagnostic(
         name="break-date", question="Would the data put the break where the program began?",
         statistic="support for the start's own date", value=float(found.chances[found.dates == start][0]),
-        verdict="pass" if inside else "caution", text=text,
+        verdict="pass" if inside or near else "caution", text=text,
         reference="Bai and Perron 2003, doi:10.1002/jae.659",
     )  # fmt: skip
 
