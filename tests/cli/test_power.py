@@ -91,8 +91,8 @@ def test_a_panel(folder: Path, call: Call) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"2020-01"', '"2017-04"', "too few"), ("time =", "tome =", "the key .time. is missing"), ('"y"', '"why"', "'why'"),
-        ("months.csv", "none.csv", "none.csv"),
+        ('"2020-01"', '"2017-04"', "too few"), ("time =", "tome =", "the key .time. is missing"),
+        ('"y"', '"why"', "'why'"), ("months.csv", "none.csv", "none.csv"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_message(folder: Path, call: Call, old: str, new: str, words: str) -> None:

@@ -21,6 +21,7 @@ from evaltoolkit.designs.its.rows import estimates, headline
 from evaltoolkit.designs.its.site_results import draft_of_sites
 from evaltoolkit.designs.its.tables import tables
 from evaltoolkit.designs.its.wording import estimand, statements
+from evaltoolkit.errors import OptionError
 from evaltoolkit.reduction import AnalysisSample
 from evaltoolkit.results import Draft, Estimate, Result
 from evaltoolkit.study import Study
@@ -68,15 +69,23 @@ class InterruptedTimeSeries:
 
     def headline(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Estimate:
         """Return the sealed headline alone, the same as that of ``estimate``."""
+        if options.many_sites:
+            return self.estimate(study, options, sample).headline
         fitted = fit(study, options, sample.content, around=False)
         return sealed_headline(headline(fitted), study, sample, estimates_count_people=False)
 
     def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
         """Return the study's own way to estimate the effect, and every error model, season, shape and phase-in."""
-        return _alternatives.alternatives(study, options, sample.content)
+        series = sample.content.series[0] if options.many_sites else sample.content
+        return _alternatives.alternatives(study, options, series)
 
     def power(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Power:
         """Return what a series like this one could show, from the periods before the start."""
+        if options.many_sites:
+            raise OptionError(
+                "a study of many sites has no power of its own here", expected="one series",
+                todo="plan one site: keep its rows with data.keep and leave unit out", where=study.place("unit"),
+            )  # fmt: skip
         return _power.power(study, options, sample.content)
 
 
