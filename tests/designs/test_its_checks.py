@@ -283,3 +283,15 @@ def test_the_treated_series_ranks_among_its_controls() -> None:
     assert "control-rank" in topics()
     frame["y"] -= 12.0 * (np.arange(72) >= 36)
     assert check(run(frame, control=names), "control-rank").value > 1 / 13
+
+
+def test_other_events_near_the_start_are_named_and_drawn() -> None:
+    events = [{"date": "2020-03", "label": "A new law"}, {"date": "2018-01", "label": "A survey"}]
+    made = run(events=events)
+    found = check(made, "history")
+    assert found.verdict == "caution"
+    assert "A new law (Mar 2020)" in found.text
+    marks = next(f for f in made.result.figures if f.key == "series").marks["interruptions"]
+    assert [m["label"].split(",")[0] for m in marks] == ["A survey", "Start", "A new law"]
+    assert check(run(events=[{**events[0], "modelled": True}]), "history").verdict == "pass"
+    assert "history" in topics()

@@ -19,12 +19,35 @@ SIGN: Final = 0.05
 FEWEST: Final = 5
 """Controls below which a rank says little."""
 _UNUSUAL: Final = 0.1
+_NEAR: Final = {"day": 30, "week": 13, "month": 6, "quarter": 2, "year": 1}
+"""Periods around the start within which another event may explain the change."""
 
 
 def elsewhere_checks(fitted: Fitted) -> list[Diagnostic]:
     """Return the checks on other outcomes and on controls; none where there are no such."""
-    found = (placebo_outcomes(fitted), control_rank(fitted))
+    found = (history(fitted), placebo_outcomes(fitted), control_rank(fitted))
     return [check for check in found if check is not None]
+
+
+def history(fitted: Fitted) -> Diagnostic | None:
+    """Return which of the other events that the study names fall so near the start that they may explain the change."""
+    series = fitted.series
+    named = [m for m in series.marked if m.kind == "event" and series.steps[0] < m.step <= series.steps[-1]]
+    if not named:
+        return None
+    label, start = series.calendar.label, series.starts[0]
+    reach = _NEAR.get(series.calendar.unit, 1)
+    close = [m for m in named if abs(m.step - start) <= reach and not m.modelled]
+    said = "; ".join(f"{m.label} ({label(m.step)}{', part of the model' if m.modelled else ''})" for m in named)
+    noun = series.calendar.noun
+    return Diagnostic(
+        name="history", question="Did something else happen that may explain the change?",
+        statistic=f"other events within {plural(reach, noun)} of the start", value=float(len(close)), threshold=0.0,
+        verdict="caution" if close else "pass",
+        text=f"Named by the study: {said}. "
+        + (f"{plural(len(close), 'event')} so near the start cannot be told apart from the program."
+           if close else "None that is left out of the model lies near the start."),
+    )  # fmt: skip
 
 
 def placebo_outcomes(fitted: Fitted) -> Diagnostic | None:

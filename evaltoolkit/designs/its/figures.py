@@ -60,7 +60,10 @@ def series(fitted: Fitted) -> FigureData:
             control_results.events_at(fitted, i),
         ))  # fmt: skip
     noun = fitted.series.calendar.noun
-    starts = [{"x": s, "label": f"Start, {fitted.series.start_label(s)}"} for s in fitted.series.starts]
+    starts = [(s, f"Start, {fitted.series.start_label(s)}") for s in fitted.series.starts]
+    first, last = (int(model.steps[i]) for i in (0, -1))
+    starts += [(m.step, f"{m.label}, {fitted.series.calendar.label(m.step)}") for m in fitted.series.marked
+               if first < m.step <= last]  # fmt: skip
     return FigureData(
         key="series", kind="series", section="results", headline=_headline(fitted),
         subtitle=f"{measure(fitted)}, by {noun}", alt=_alt(fitted),
@@ -72,7 +75,8 @@ def series(fitted: Fitted) -> FigureData:
         ),
         rows=tuple(rows),
         marks={
-            "interruptions": starts, "y_label": measure(fitted), "observed_text": "Observed",
+            "interruptions": [{"x": at, "label": words} for at, words in sorted(starts)], "y_label": measure(fitted),
+            "observed_text": "Observed",
             "fitted_text": "Model with the program", "expected_text": "Expected without it",
         },
         note=f"Shaded: {level} interval of the expected level without the program (not of single {noun}s).",
