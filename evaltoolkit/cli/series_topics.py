@@ -22,8 +22,8 @@ DIAGNOSTICS: Final = {
         "periods as unrelated."
     ),
     "history": (
-        "Whether other events that the study names (events) fall near the start. They are drawn on the series; one that "
-        "is not part of the model cannot be told apart from the program."
+        "Whether other events that the study names (events) fall near the start. They are drawn on the series; one "
+        "that is not part of the model cannot be told apart from the program."
     ),
     "control-rank": (
         "Where the change of the treated series ranks among those of the controls, each taken for the treated series "
