@@ -19,7 +19,8 @@ _GAUSSIAN: Final = ("marginal-ar1", "newey-west", "prais-winsten", "gls", "ols")
 _COUNTS: Final = ("marginal-ar1", "newey-west", "model-based")
 _ERRORS: Final[Mapping[str, str]] = {
     "marginal-ar1": "marginal AR(1)", "newey-west": "Newey-West", "prais-winsten": "Prais-Winsten",
-    "gls": "GLS", "arma": "GLS ARMA", "arima": "ARIMA", "ols": "unrelated errors", "model-based": "unrelated counts",
+    "gls": "GLS", "arma": "GLS ARMA", "arima": "ARIMA", "marginal-ar2": "marginal AR(2)",
+    "marginal-seasonal-ar": "marginal seasonal AR", "exact": "exact", "ols": "unrelated errors", "model-based": "unrelated counts",
 }  # fmt: skip
 _SHAPES: Final = (["level"], ["level", "slope"])
 _SEASONED: Final = 24

@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-INDEPENDENT = ("ols", "model-based")
+INDEPENDENT = ("ols", "model-based", "exact")
 
 
 @dataclass(frozen=True, slots=True)
