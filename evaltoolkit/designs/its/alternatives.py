@@ -18,9 +18,9 @@ Settings = dict[str, Any]
 _GAUSSIAN: Final = ("marginal-ar1", "newey-west", "prais-winsten", "gls", "ols")
 _COUNTS: Final = ("marginal-ar1", "newey-west", "model-based")
 _ERRORS: Final[Mapping[str, str]] = {
-    "marginal-ar1": "marginal AR(1)", "newey-west": "Newey-West", "prais-winsten": "Prais-Winsten",
-    "gls": "GLS", "arma": "GLS ARMA", "arima": "ARIMA", "marginal-ar2": "marginal AR(2)",
-    "marginal-seasonal-ar": "marginal seasonal AR", "exact": "exact", "ols": "unrelated errors", "model-based": "unrelated counts",
+    "marginal-ar1": "marginal AR(1)", "marginal-ar2": "marginal AR(2)", "marginal-seasonal-ar": "marginal seasonal AR",
+    "newey-west": "Newey-West", "prais-winsten": "Prais-Winsten", "gls": "GLS", "arma": "GLS ARMA", "arima": "ARIMA",
+    "exact": "exact", "ols": "unrelated errors", "model-based": "unrelated counts",
 }  # fmt: skip
 _SHAPES: Final = (["level"], ["level", "slope"])
 _SEASONED: Final = 24
