@@ -217,6 +217,10 @@ adds about 1.5 points. Energy balancing is tried in the first 200 studies of the
 Errors are the default ones. Where a group counts in effect as fewer than 30 equally weighted people they are enlarged
 (HC2); the column names the error of the last study. The errors of energy balancing take its weights as given and are
 much too wide; `inference = "bootstrap"` is closer.
+
+Where it falls short: with a plain difference by inverse-probability weights for everybody (ATE) in small groups, where
+weights are uneven, and with a rare yes/no outcome for ATE and ATC, where about ten served people have it: 90 to 92
+percent. Effects on those served (ATT) and overlap weights (ATO) hold in every world.
 """
 
 

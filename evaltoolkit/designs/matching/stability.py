@@ -18,7 +18,7 @@ from evaltoolkit.results import Diagnostic, number
 FloatArray = NDArray[np.float64]
 
 _NOISE = 1e-4
-_DRAWS, _MANY, _DRAWS_OF_MANY = 10, 100_000, 3
+_DRAWS, _MANY, _DRAWS_OF_MANY = 10, 20_000, 3
 _STABLE = 0.5
 
 
@@ -56,7 +56,7 @@ def jittered(fitted: Fitted) -> FloatArray:
     """Return the effects when a little noise is added to what people are compared by.
 
     The noise has standard deviation 1e-4 on the scale of a probability (of its logit, or of a column: as many times its
-    own range). Ten draws, three for more than 100,000 people; draws that allow no estimate are left out.
+    own range). Ten draws, three for more than 20,000 people; draws that allow no estimate are left out.
     """
     people, score, options = fitted.people, fitted.score, fitted.options
     rng = np.random.default_rng(fitted.study.inference.seed)
