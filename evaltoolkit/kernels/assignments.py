@@ -15,6 +15,10 @@ IntArray = NDArray[np.int64]
 Codes = NDArray[np.int16]
 
 
+UNCOUNTED = 10**18
+"""Assignments beyond which their number is not worked out."""
+
+
 class AssignmentError(ValueError):
     """Starts cannot be reassigned: ``cohort-varies`` within a cluster, or there is a ``single-start``."""
 
@@ -34,7 +38,7 @@ class Assignments:
     codes
         Index of the start of each cluster in each assignment, shape (P, C); the first row is the one observed.
     possible
-        How many different assignments there are.
+        How many different assignments there are, ``UNCOUNTED`` for that many or more.
     exact
         Whether all of them are here, once each.
     """
@@ -87,9 +91,7 @@ def assignments(start: IntArray, clusters: IntArray, draws: int, seed: int) -> A
     if cohorts.size < 2:
         raise AssignmentError("single-start")
     counts = np.bincount(mine, minlength=cohorts.size).tolist()
-    possible = math.factorial(mine.size)
-    for n in counts:
-        possible //= math.factorial(n)
+    possible = _possible(counts)
     if possible <= draws + 1:
         every = np.array(list(_dealt(counts, mine.size)), dtype=np.int16)
         here = (every == mine).all(axis=1)
@@ -97,6 +99,24 @@ def assignments(start: IntArray, clusters: IntArray, draws: int, seed: int) -> A
     rng = np.random.default_rng(seed)
     others = rng.permuted(np.broadcast_to(mine, (draws, mine.size)), axis=1)
     return Assignments(cohorts, np.concatenate([mine[None, :], others]), possible, exact=False)
+
+
+def _possible(counts: list[int]) -> int:
+    """Return the multinomial coefficient, or ``UNCOUNTED`` where it is larger.
+
+    >>> _possible([1, 2]), _possible([40_000, 60_000]) == UNCOUNTED
+    (3, True)
+    """
+    left, found = sum(counts), 1
+    for n in sorted(counts)[:-1]:
+        # The binomials alone take longer than all else where there are many clusters.
+        if n and n * math.log(left / n) > math.log(UNCOUNTED):
+            return UNCOUNTED
+        found *= math.comb(left, n)
+        left -= n
+        if found > UNCOUNTED:
+            return UNCOUNTED
+    return found
 
 
 def _dealt(counts: list[int], size: int) -> Iterator[list[int]]:

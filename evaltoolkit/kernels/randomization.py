@@ -108,7 +108,9 @@ def placebos(sample: Sample, table: Assignments) -> Placebos:
     if sample.adjusted:
         values, mass, counts = by_refitting(sample, table.cohorts, table.codes, every)
     else:
-        sums, step = Sums.of(sample, table.cohorts, table.codes[0], every), max(1, _BLOCK // table.codes.shape[1])
+        sums = Sums.of(sample, table.cohorts, table.codes[0], every)
+        # Sums by start of every change, or the assignments themselves, are the largest things in a block.
+        step = max(1, _BLOCK // max(table.cohorts.size * sums.table[0].size, table.codes.shape[1]))
         parts = [by_sums(sums, table.codes[i : i + step]) for i in range(0, table.codes.shape[0], step)]
         values, mass, counts = (np.concatenate(p) for p in zip(*parts, strict=True))
     fine, here = np.isfinite(counts[:, 0]), np.isfinite(values[0])

@@ -13,7 +13,7 @@ from evaltoolkit.designs.did.laws import Bootstrapped, Donors, Errors, Reassigne
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.assignments import AssignmentError, assignments
 from evaltoolkit.kernels.cluster_means import FewTreatedError, Means, cluster_means, inequality
-from evaltoolkit.kernels.cohorts import Rule
+from evaltoolkit.kernels.cohorts import Rule, cells
 from evaltoolkit.kernels.few_treated import FEW, MANY, Reason, Situation, Variability, recommended, variability
 from evaltoolkit.kernels.placebo_cells import Sample
 from evaltoolkit.kernels.randomization import placebos
@@ -27,12 +27,16 @@ Way = Literal[
     "cr1", "cr2", "cr3", "wild-cluster", "none",
 ]  # fmt: skip
 Compared = Literal["", "last-compared", "synthetic"]
-Why = Reason | Literal["asked", "estimator", "not-possible", "synthetic"]
+Why = Reason | Literal["asked", "estimator", "many-cohorts", "not-possible", "synthetic"]
 
 REASSIGNED: Final = 1999
 """Reassignments of starts that are drawn, where there are more than can be listed."""
 REASSIGNED_ADJUSTED: Final = 499
-"""The same where covariates mean that each is fitted anew."""
+"""The same where covariates mean that each is fitted anew, and at least, where there are many cohorts and periods."""
+_WORK: Final = 8_000_000
+"""Reassignments times effects times cohorts that are worked out, where that leaves enough reassignments."""
+_MOST: Final = 20_000
+"""Effects times cohorts beyond which ``auto`` takes the jackknife in place of reassignments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ def choose(panel: Panel, rule: Rule | None, study: Study, kind: Compared = "") -
     facts = _facts(panel, rule)
     if asked == "auto":
         way, why = _recommended(facts, counted, study.inference.level)
+        if way == "randomization" and _size(facts.sample) > _MOST:
+            way, why = "jackknife", "many-cohorts"
     else:
         way, why = asked, "asked"  # type: ignore[assignment]
     try:
@@ -172,10 +178,18 @@ def _recommended(facts: _Facts, counted: tuple[int, int, int, int], level: float
     )  # fmt: skip
 
 
+def _size(sample: Sample) -> int:
+    """Return the number of effects times the number of starts: what one reassignment costs."""
+    starts = int(np.unique(sample.start).size)
+    return len(cells(sample.start, sample.periods, sample.rule)) * starts
+
+
 def _law(way: Way, facts: _Facts, study: Study) -> Law | None:
     inference, clusters = study.inference, int(facts.sample.clusters.max()) + 1
     if way == "randomization" or (way == "none" and facts.possible):
-        most = min(inference.draws, REASSIGNED_ADJUSTED if facts.sample.adjusted else REASSIGNED)
+        least = REASSIGNED_ADJUSTED
+        most = min(inference.draws, least if facts.sample.adjusted else REASSIGNED)
+        most = min(most, max(least, _WORK // _size(facts.sample)))
         table = assignments(facts.sample.start, facts.sample.clusters, most, inference.seed)
         once = table.cohorts[np.bincount(table.codes[0], minlength=table.cohorts.size) == 1]
         alone = frozenset(once.tolist()) if clusters * (1 - inference.level) < 1 - 1e-9 else frozenset()

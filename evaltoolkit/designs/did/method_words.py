@@ -158,6 +158,7 @@ def _why(choice: Choice, small: SmallCells | None) -> str:
         "too-few-assignments": "there are too few ways to deal the starts out anew",
         "one-treated": "a single cluster is treated",
         "synthetic": "synthetic comparisons have no formula for their error",
+        "many-cohorts": "with so many cohorts and periods, dealing the starts out anew would take too long",
         "not-possible": "other methods for few clusters do not fit these data",
     }
     return f"It was chosen because {reasons[choice.why]}: {counted}."
