@@ -85,7 +85,7 @@ def parse_address(text: str, *, where: str = "") -> Address:
         raise DataFileError(
             f"the address begins with '{scheme}:'{did_you_mean(scheme, _FORMS)}",
             expected="one of " + ", ".join(_FORMS.values()),
-            todo="correct the address, or name a file", where=where,
+            todo="correct the address, or bring the data into the project folder and name the file", where=where,
         )  # fmt: skip
     engine = cast("Engine", scheme)
     if engine in _FILES:

@@ -28,7 +28,7 @@ FILES = {
     "not TOML": ("d,y\n1,2\n", "not TOML"),
     "parent folder": (DESIGN.replace("../data/rows.csv", "../../secret.csv"), "leaves the project folder"),
     "absolute path": (DESIGN.replace("../data/rows.csv", "/etc/passwd"), "leaves the project folder"),
-    "address": (DESIGN.replace("../data/rows.csv", "http://x.org/a.csv"), "is an address"),
+    "address": (DESIGN.replace("../data/rows.csv", "http://x.org/a.csv"), "the address begins with 'http:'"),
     "missing data file": (DESIGN.replace("rows.csv", "row.csv"), "did you mean 'rows.csv'"),
     "unknown design": (DESIGN.replace('"toy"', '"toys"'), "did you mean 'toy'"),
 }
