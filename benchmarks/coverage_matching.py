@@ -249,7 +249,7 @@ What to take from it:
   outcome: intervals after matching with replacement, strata or kernels hold the truth too often. After matching with
   replacement `inference = "abadie-imbens"` accounts for the estimated score and has the right length.
 - With 60 served people and an outcome of 3%, a fifth of the studies have a group without events, for which
-  g-computation is refused; a logit that covariates tell apart has no CR2 error either, and CR1 is taken.
+  g-computation is refused; a logit that covariates tell apart has no CR2 error either, and `auto` takes CR1.
 - A difference on pairs or strata keeps what bias caliper and strata let through. In large samples that bias is larger
   than the error, and intervals miss: use the regression, a narrower caliper, or full matching.
 """
