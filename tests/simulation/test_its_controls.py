@@ -12,8 +12,9 @@ import evaltoolkit as ev
 from evaltoolkit.data import FrameSource
 from evaltoolkit.designs.its.estimators import estimate
 from evaltoolkit.designs.its.model import build
-from evaltoolkit.designs.its.site_pooling import fit
+from evaltoolkit.designs.its.site_fits import fit_sites
 from evaltoolkit.errors import NoComparisonError
+from evaltoolkit.kernels.pooling import pool
 from evaltoolkit.pipeline import prepare
 from evaltoolkit.study import study_from
 
@@ -102,7 +103,8 @@ def mean_of_sites(rng: np.random.Generator, sites: int, tau: float, rho: float) 
     own = rng.normal(0, tau, sites)
     wide = 20 + rng.normal(0, 3, sites) + ar1(rng, sites, rho) + own * (np.arange(N) >= START)[:, None]
     made = prepared(long(wide), {"column": "y"})
-    pooled = fit(made.study, made.options, made.sample.content).pooled
+    fits = fit_sites(made.study, made.options, made.sample.content)
+    pooled = pool(fits.estimate, fits.std_error)
     return pooled.low <= 0 <= pooled.high
 
 
