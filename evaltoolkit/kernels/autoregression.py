@@ -203,6 +203,33 @@ def precision_sums(rows: FloatArray, steps: IntArray, grid: FloatArray) -> tuple
     return np.stack(numbers, axis=1), np.stack(sums, axis=-3)
 
 
+def correlated_squares(weights: FloatArray, steps: IntArray, rho: FloatArray) -> FloatArray:
+    r"""Return :math:`w'Rw` with the correlations :math:`\rho^{|t-s|}`, shape (G, m), in one walk along the periods.
+
+    Parameters
+    ----------
+    weights
+        Rows w, shape (m, n).
+    steps
+        Period of each column, shape (n,).
+    rho
+        Autocorrelations, shape (G,).
+
+    >>> correlated_squares(np.array([[1.0, 1.0]]), np.array([0, 1]), np.array([0.5])).tolist()
+    [[3.0]]
+    """
+    gaps = np.diff(steps).astype(np.float64)
+    carry = np.sign(rho)[:, None] ** gaps * np.abs(rho)[:, None] ** gaps
+    past = np.zeros((rho.size, weights.shape[0]))
+    total = np.zeros_like(past)
+    for i in range(weights.shape[1]):
+        now = weights[:, i]
+        total += now * (now + 2 * past)
+        if i < gaps.size:
+            past = (past + now) * carry[:, i : i + 1]
+    return total
+
+
 def prior(steps: IntArray, grid: FloatArray) -> FloatArray:
     """Return what the autocorrelations weigh before the data: half log det of V^-1, log prior, log cell width, (G,)."""
     distances, many = np.unique(np.diff(steps), return_counts=True)

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from evaltoolkit.kernels.autoregression import GRID, precision_sums, prior
+from evaltoolkit.kernels.t_mixture import t_below
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -166,5 +166,5 @@ def _averaged(
     weights /= weights.sum(axis=0)
     mean = (weights * centre).sum(axis=0)
     error = np.sqrt((weights * (scale**2 + (centre - mean) ** 2)).sum(axis=0))
-    below = (weights * special.stdtr(df, -centre / scale)).sum(axis=0)
+    below = (weights * t_below(df, -centre / scale)).sum(axis=0)
     return mean, error, 2 * np.minimum(below, 1 - below), top + np.log(total)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.autoregression import whitening
+from evaltoolkit.kernels.autoregression import precision_sums, whitening
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,6 +19,36 @@ class ErrorsAhead:
 
     rho: float
     spread: float
+
+
+def errors_of_effect(
+    design: FloatArray, contrast: FloatArray, steps: IntArray, rho: FloatArray, spread: FloatArray
+) -> FloatArray:
+    r"""Return ``error_of_effect`` for many autocorrelations and standard deviations at once, shape (G,).
+
+    Parameters
+    ----------
+    design, contrast, steps
+        As for ``error_of_effect``.
+    rho, spread
+        :math:`\rho` and :math:`\sigma`, shape (G,).
+
+    References
+    ----------
+    As for ``error_of_effect``.
+
+    Examples
+    --------
+    >>> t = np.arange(48)
+    >>> X = np.column_stack([np.ones(48), t, t >= 24, (t - 24) * (t >= 24)])
+    >>> errors_of_effect(X, np.array([0.0, 0, 1, 0]), t, np.array([0.0, 0.3]), np.ones(2)).round(4).tolist()
+    [0.5781, 0.7145]
+    """
+    q, r = np.linalg.qr(design.astype(np.float64))
+    row = np.linalg.solve(r.T, contrast)
+    gram = np.tensordot(*precision_sums(q, steps, rho), axes=1)
+    solved = np.linalg.solve(gram, np.broadcast_to(row[:, None], (rho.size, row.size, 1)))[:, :, 0]
+    return np.asarray(spread * np.sqrt((1 - rho**2) * (solved @ row)))
 
 
 def error_of_effect(design: FloatArray, contrast: FloatArray, steps: IntArray, errors: ErrorsAhead) -> float:

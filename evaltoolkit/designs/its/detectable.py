@@ -16,7 +16,7 @@ from evaltoolkit.designs.its.working import INDEPENDENT
 from evaltoolkit.kernels.autoregression import GRID, marginal_ar1, whitening
 from evaltoolkit.kernels.count_regression import poisson
 from evaltoolkit.kernels.detectable import detectable_by_t
-from evaltoolkit.kernels.interruption_power import ErrorsAhead, error_of_effect
+from evaltoolkit.kernels.interruption_power import errors_of_effect
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.results import Diagnostic, number
 from evaltoolkit.results.types import VerdictWord
@@ -84,10 +84,7 @@ def ahead(model: Model, options: Options, start: int) -> Ahead | None:
     weights = model.after * (expected if model.log_link else 1.0)
     contrast = np.concatenate([np.zeros(X.shape[1]), weights @ changes / weights.sum()])
     design = root[:, None] * np.column_stack([X, changes])
-    each = np.array([
-        error_of_effect(design, contrast, model.steps, ErrorsAhead(float(rho), float(s)))
-        for rho, s in zip(grid, spread, strict=True)
-    ])  # fmt: skip
+    each = errors_of_effect(design, contrast, model.steps, grid, spread)
     return Ahead(
         float(np.sqrt(fit.weights @ each**2)), df, fit.mean_rho, float(np.sqrt(fit.weights @ spread**2)), expected,
         float((model.scale * expected)[model.after].mean()),

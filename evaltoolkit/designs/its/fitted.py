@@ -235,7 +235,9 @@ def _variant(label: str, study: Study, options: Options, series: Series, errors:
     try:
         model = build(series, options, study.outcome, "")
         main = _estimated(model, options, series, study, errors)
-        found = effects_of(main, study)
     except EvaluationError:
         return Variant(label, None, None)
-    return Variant(label, found.log_ratio if options.counts else found.average, main)
+    if options.counts:
+        return Variant(label, _log_ratio(main, study), main)
+    after = model.after.astype(np.float64)[None, :]
+    return Variant(label, main.measure(model.effect(after / after.sum()), study.inference.level).one(), main)

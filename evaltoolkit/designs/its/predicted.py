@@ -11,7 +11,7 @@ from evaltoolkit.designs.its.estimators import Averaged, Estimated, Measured, On
 from evaltoolkit.designs.its.fitted import Fitted
 from evaltoolkit.designs.its.model import Functional, Model
 from evaltoolkit.designs.its.working import INDEPENDENT, working
-from evaltoolkit.kernels.autoregression import whitening
+from evaltoolkit.kernels.autoregression import correlated_squares, whitening
 from evaltoolkit.kernels.residual_tests import autocorrelations
 from evaltoolkit.kernels.t_mixture import Mixture
 
@@ -56,7 +56,7 @@ def _measured(fitted: Fitted, weights: FloatArray, *, in_events: bool) -> Measur
         return _mixed(fitted, functional, reach)
     plain = main.measure(functional, level)
     rho, spread = _plug_in(fitted)
-    noise = spread**2 * np.einsum("mi,ij,mj->m", reach, _correlation(model.steps, rho), reach)
+    noise = spread**2 * correlated_squares(reach, model.steps, np.array([rho]))[0]
     error = np.sqrt(plain.std_error**2 + noise)
     law = Mixture(plain.estimate[None, :], error[None, :], np.ones(1), _df(plain, model))
     tail = (1 - level) / 2
@@ -88,10 +88,8 @@ def _mixed(fitted: Fitted, functional: Functional, reach: FloatArray) -> Measure
     left = rows.response - fit.coefficients[heavy] @ rows.columns.T
     before = np.concatenate([np.zeros((left.shape[0], 1)), left[:, :-1]], axis=1)
     innovations = ((keep * (left - carry * before)) ** 2).sum(axis=1) / fit.df
-    noise = np.array([
-        s2 / (1 - rho**2) * np.einsum("mi,ij,mj->m", reach, _correlation(model.steps, float(rho)), reach)
-        for s2, rho in zip(innovations, fit.rho[heavy], strict=True)
-    ])  # fmt: skip
+    rho = fit.rho[heavy]
+    noise = (innovations / (1 - rho**2))[:, None] * correlated_squares(reach, model.steps, rho)
     weights = fit.weights[heavy] / fit.weights[heavy].sum()
     law = Mixture(values, np.sqrt(parameters + noise), weights, fit.df)
     tail = (1 - fitted.level) / 2
@@ -107,8 +105,3 @@ def _plug_in(fitted: Fitted) -> tuple[float, float]:
         return 0.0, spread
     rho = fitted.main.how.autocorrelation
     return float(np.clip(autocorrelations(left, 1)[0] if rho is None else rho, -0.99, 0.99)), spread
-
-
-def _correlation(steps: NDArray[np.int64], rho: float) -> FloatArray:
-    apart = np.abs(steps[:, None] - steps[None, :])
-    return np.asarray(np.sign(rho) ** apart * np.abs(rho) ** apart)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from evaltoolkit.designs.its import control_results
 from evaltoolkit.designs.its.by_interruption import added
 from evaltoolkit.designs.its.estimators import Estimated, One
@@ -38,7 +40,7 @@ def estimates(fitted: Fitted, outcomes: Predicted) -> tuple[Estimate, ...]:
         _row(fitted, e.cumulative, kind="cumulative", term="cumulative", standing="secondary"),
         _at(fitted, e.first, "first period", first=True), _at(fitted, e.last, "last period", first=False),
         *_per_population(fitted), *_outcomes(fitted, outcomes),
-        *_by_interruption(fitted), *(_coefficient(fitted, name) for name in fitted.model.names),
+        *_by_interruption(fitted), *_coefficients(fitted),
     ]  # fmt: skip
     rows += control_results.rows(fitted)
     rows += [
@@ -117,10 +119,17 @@ def _by_interruption(fitted: Fitted) -> list[Estimate]:
     return rows
 
 
-def _coefficient(fitted: Fitted, name: str) -> Estimate:
-    m = fitted.main.measure(fitted.model.column(name), fitted.level).one()
-    kind: EstimateKind = "level" if name.startswith("level") else "slope" if name.startswith("slope") else "coefficient"
-    return _row(fitted, m, kind=kind, term=name, standing="exploratory")
+def _coefficients(fitted: Fitted) -> list[Estimate]:
+    names = fitted.model.names
+    each = np.eye(len(names))
+    found = fitted.main.measure(lambda b: (b, each), fitted.level)
+    rows = []
+    for i, name in enumerate(names):
+        kind: EstimateKind = (
+            "level" if name.startswith("level") else "slope" if name.startswith("slope") else "coefficient"
+        )
+        rows.append(_row(fitted, found.one(i), kind=kind, term=name, standing="exploratory"))
+    return rows
 
 
 def errors_text(fitted: Fitted) -> str:
