@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from evaltoolkit.kernels.autoregression import GRID, marginal_ar1, mixture, whitening
+from evaltoolkit.kernels.autoregression import GRID, correlated_squares, marginal_ar1, mixture, whitening
+from evaltoolkit.kernels.interruption_power import ErrorsAhead, error_of_effect, errors_of_effect
 from evaltoolkit.kernels.newey_west import lag_by_rule, newey_west
 from evaltoolkit.kernels.t_mixture import Mixture
 
@@ -151,3 +152,22 @@ def test_newey_west_equals_pairs_of_periods(name: str, lags: int) -> None:
 @pytest.mark.parametrize(("n", "lags"), [(24, 2), (31, 3), (59, 3), (100, 4), (120, 4), (3000, 8)])
 def test_the_rule_of_lags(n: int, lags: int) -> None:
     assert lag_by_rule(n) == lags
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_sums_of_correlated_errors(name: str) -> None:
+    steps = STEPS[name]
+    w = np.random.default_rng(3).normal(size=(3, steps.size))
+    far = np.abs(steps[:, None] - steps[None, :])
+    rho = np.array([-0.6, 0.0, 0.5, 0.95])
+    found = correlated_squares(w, steps, rho)
+    for g, r in enumerate(rho):
+        R = np.sign(r) ** far * abs(r) ** far if r else np.eye(steps.size)
+        assert found[g] == pytest.approx(np.einsum("mi,ij,mj->m", w, R, w), rel=1e-10)
+    X, _ = world(steps)
+    many = errors_of_effect(X, np.array([0.0, 0, 1, 2]), steps, rho, np.arange(1.0, 5.0))
+    each = [
+        error_of_effect(X, np.array([0.0, 0, 1, 2]), steps, ErrorsAhead(r, s))
+        for r, s in zip(rho, (1.0, 2, 3, 4), strict=True)
+    ]
+    assert many == pytest.approx(each, rel=1e-9)

@@ -160,7 +160,7 @@ def _evidence(base: FloatArray, added: FloatArray, y: FloatArray, t: NDArray[np.
     """The restricted likelihood with the full covariance matrix, the added columns scaled, added up over the grid."""
     X = np.column_stack([base, added])
     n, k = X.shape
-    widths = np.diff(np.concatenate([GRID[:1], (GRID[1:] + GRID[:-1]) / 2, GRID[-1:]]))
+    widths = np.concatenate([GRID[1:2] - GRID[:1], (GRID[2:] - GRID[:-2]) / 2, GRID[-1:] - GRID[-2:-1]])
     found = []
     for rho, width in zip(GRID, widths, strict=True):
         V = np.sign(rho) ** np.abs(t[:, None] - t) * abs(rho) ** np.abs(t[:, None] - t) / (1 - rho**2)
