@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 _DEEP: Final = 1e-17
-_BLOCK: Final = 512
+_BLOCK: Final = 64
 _MOST_TERMS: Final = 40_000
 
 
