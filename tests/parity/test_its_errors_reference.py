@@ -157,6 +157,10 @@ def test_arima(block: str, key: str) -> None:
     assert fit.sigma2 == pytest.approx(golden["sigma2"], rel=SEARCHED)
     assert fit.log_likelihood == pytest.approx(golden["loglik"], rel=CLOSE)
     assert -2 * fit.log_likelihood + 2 * (len(values) + 1) == pytest.approx(golden["aic"], rel=CLOSE)
+    e = fit.whitened - fit.whitened.mean()
+    n, total = e.size, float(e @ e)
+    ljung_box = n * (n + 2) * sum((float(e[lag:] @ e[:-lag]) / total) ** 2 / (n - lag) for lag in range(1, 13))
+    assert ljung_box == pytest.approx(golden["ljung_box_12"], rel=1e-4)  # residuals where R's search stopped
 
 
 @pytest.mark.parametrize("block", [*PROP99, SICILY])
