@@ -13,6 +13,7 @@ import pytest
 
 import evaltoolkit as ev
 from evaltoolkit import errors
+from evaltoolkit.kernels.estimated_score import score_correction
 from tests.designs.test_matching import people, run
 
 REFERENCE = Path(os.environ.get("EVALTOOLKIT_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
@@ -176,11 +177,28 @@ def test_abadie_imbens_through_the_design_equals_r() -> None:
         "treated": "treat", "covariates": COVARIATES, "rows": "aggregates", "caliper": None, "replace": True,
         "ties": "average", "effect": "difference", "inference": "abadie-imbens", "score_known": True,
     }  # fmt: skip
-    for neighbours, key in ((0, "ps_att_m1"), (1, "ps_att_m1_varcalc1")):
-        h = ev.match(frame, outcome="re78", variance_neighbours=neighbours, **settings).result.headline
+    for neighbours, estimand, key in (
+        (0, "ATT", "ps_att_m1"), (1, "ATT", "ps_att_m1_varcalc1"), (0, "ATE", "ps_ate_m1"),
+    ):  # fmt: skip
+        m = ev.match(frame, outcome="re78", variance_neighbours=neighbours, estimand=estimand, **settings)
+        h = m.result.headline
         assert h.estimate == pytest.approx(expected[key]["est"], rel=1e-7)
         # Our score and R's agree to about 1e-9, which moves equal scores apart and the reuse of a match with them.
         assert h.std_error == pytest.approx(expected[key]["ai_se"], rel=1e-7)
+
+
+def test_the_score_of_an_average_effect_is_accounted_for_as_such() -> None:
+    settings = {"replace": True, "inference": "abadie-imbens", "effect": "difference", "caliper": None}
+    found = run(**settings, estimand="ATE")
+    known = run(**settings, estimand="ATE", score_known=True).result.headline
+    frame, y, t = found.sample.content.frame, found.sample.content.outcome, found.sample.content.treated
+    design = np.column_stack([np.ones(len(frame)), found.sample.content.covariates.X])
+    line = np.log(found.sample.products["score"] / (1 - found.sample.products["score"]))
+    step = score_correction(design, line, y, t, "ATE", known.estimate)
+    h = found.result.headline
+    assert h.estimate == known.estimate
+    assert step.variance < 0  # estimating the score can only help the average effect
+    assert h.std_error**2 == pytest.approx(known.std_error**2 + step.variance, rel=1e-9)
 
 
 def test_few_sets_and_few_people_take_cr2_and_many_do_not() -> None:

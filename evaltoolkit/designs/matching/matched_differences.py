@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from evaltoolkit.kernels.abadie_imbens import MatchingEffect, abadie_imbens, arm
 from evaltoolkit.kernels.estimated_score import score_correction
 
 FloatArray = NDArray[np.float64]
+Whose = Literal["ATT", "ATC", "ATE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def matched_difference(people: People, score: Score, matched: Matched, options: 
         estimate=found.estimate,
         std_error=float(np.sqrt(named.variance)),
         df=float(max(found.focal.size - 1, 1)),
-        means=_means(found, people, options.estimand),
+        means=_means(found, people),
         covariance=None,
         n_people=int(matched.used.sum()),
         n_clusters=(int(found.focal.size),),
@@ -96,7 +97,7 @@ def _reused(
             variance, f"Abadie-Imbens 2006 ({spread})", f"{why}; the score is treated as known, since {reason}"
         )
     design = np.column_stack([np.ones(people.treated.size), people.covariates.X])
-    whose: Literal["ATT", "ATC", "ATE"] = "ATT" if options.estimand == "ATT" else "ATC"
+    whose = cast("Whose", options.estimand)  # the others have no pairs
     step = score_correction(design, score.linear, people.outcome, people.treated, whose, found.estimate)
     corrected = max(variance + step.variance, 0.25 * variance)
     return _Named(
@@ -117,9 +118,7 @@ def _as_known(people: People, score: Score, matched: Matched, options: Options, 
     return "" if matched.complete else "some people found no match"
 
 
-def _means(found: MatchingEffect, people: People, estimand: str) -> FloatArray:
-    """Return means without and with the program: what the focal people show, and that less or plus the effect."""
-    observed = float(people.outcome[found.focal].mean())
-    if estimand == "ATT":
-        return np.array([observed - found.estimate, observed])
-    return np.array([observed, observed + found.estimate])
+def _means(found: MatchingEffect, people: People) -> FloatArray:
+    """Return means of the focal people without and with the program: one is observed, the other that of the matches."""
+    without = people.outcome[found.focal] - found.gaps * people.treated[found.focal]
+    return np.array([without.mean(), without.mean() + found.estimate])
