@@ -127,7 +127,8 @@ def sup_f_p_value(statistic: float, q: int, trim_ratio: float) -> float:
     motion: in :math:`t = \log s` the square of a stationary process, whose chance to stay below c for
     :math:`\log \lambda` is :math:`\sum_j a_j e^{-\mu_j \log\lambda}` over the eigenvalues of its generator on [0, c].
     They are found by a polynomial Galerkin method, so the p-value is exact in the limit (absolute error below 1e-6 for
-    ratios from 1.5), where Hansen (1997) and R ``strucchange`` interpolate simulations on a grid.
+    ratios from 1.5), where Hansen (1997) and R ``strucchange`` interpolate simulations on a grid. The law is that of
+    columns whose spread stays the same; with a straight trend a test at 5 percent rejects in about 9 of 100 series.
 
     Parameters
     ----------

@@ -180,6 +180,12 @@ def planned(frame: pd.DataFrame | None = None, **changes: Any) -> Power:
     return plan(study, FrameSource(months() if frame is None else frame)).found
 
 
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaltoolkit.designs.its.power.DRAWS", 8)
+
+
+@pytest.mark.usefixtures("few_draws")
 def test_power_does_not_look_beyond_the_start() -> None:
     frame = months()
     frame.loc[36:, "y"] = frame.loc[36:, "y"] ** 2
@@ -202,6 +208,7 @@ def test_the_curve_rises_and_simulated_series_agree(changes: dict[str, Any]) -> 
     assert effect.chance == pytest.approx(0.8, abs=0.15)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_power_states_the_smallest_effect_that_matters() -> None:
     outcome = ev.Outcome(column="y", smallest_effect_that_matters=50.0)
     assert planned(outcome=outcome).power_at_matters > 0.999
@@ -244,6 +251,7 @@ def test_small_counts_hide_residuals() -> None:
     assert any(hidden)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_dates_rest_on_whole_data_frames_without_mutation() -> None:
     frame = months()
     before = frame.copy()

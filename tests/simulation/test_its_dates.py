@@ -58,14 +58,21 @@ def test_the_likely_dates_hold_the_break(rho: float) -> None:
     assert inside / 200 > 0.85
 
 
-def test_the_largest_statistic_holds_its_size_in_long_series_of_unrelated_errors() -> None:
+@pytest.mark.parametrize(
+    ("second", "low", "high"), [("none", 0.01, 0.075), ("noise", 0.01, 0.075), ("trend", 0.05, 0.13)]
+)
+def test_the_size_of_the_largest_statistic_in_long_series_of_unrelated_errors(
+    second: str, low: float, high: float
+) -> None:
+    # A grid of dates peaks a little lower than the limit: at most 5 percent, standard error 0.011. A straight trend is no
+    # column that the law is made for: it finds a break in about 9 of 100 series, in strucchange too.
     rng = np.random.default_rng(13)
     n = 400
-    X = np.column_stack([np.ones(n), np.arange(n) / n])
+    X = np.ones((n, 1))
+    if second != "none":
+        X = np.column_stack([X, np.arange(n) / n if second == "trend" else rng.normal(size=n)])
     found = []
     for _ in range(400):
         path = break_path(X, rng.normal(size=n))
         found.append(sup_f_p_value(path.sup_f, path.q, path.trim_ratio))
-    # A grid of dates peaks a little lower than the limit: at most 5 percent, standard error 0.011. With a trend the
-    # limiting law is that of the mean only as an approximation (Hansen 1997 makes the same).
-    assert 0.01 < np.mean(np.array(found) < 0.05) < 0.085
+    assert low < np.mean(np.array(found) < 0.05) < high
