@@ -64,8 +64,8 @@ def test_the_likely_dates_hold_the_break(rho: float) -> None:
 def test_the_size_of_the_largest_statistic_in_long_series_of_unrelated_errors(
     second: str, low: float, high: float
 ) -> None:
-    # A grid of dates peaks a little lower than the limit: at most 5 percent, standard error 0.011. A straight trend is no
-    # column that the law is made for: it finds a break in about 9 of 100 series, in strucchange too.
+    # A grid of dates peaks a little lower than the limit: at most 5 percent, standard error 0.011. The law is not made
+    # for a straight trend: the test finds a break in about 9 of 100 series, in strucchange too.
     rng = np.random.default_rng(13)
     n = 400
     X = np.ones((n, 1))

@@ -198,8 +198,8 @@ def break_table(fitted: Fitted, dated: Dated) -> TableData | None:
         rows=found.tests,
         note=f"Of a straight trend (seasons taken out), 15 percent of the periods left on either side; the largest "
         f"statistic is at {label(found.best)}.{several} These tests take neighbouring periods as unrelated and find "
-        "breaks too often where they are not, and with a straight trend in about 9 of 100 steady series; the check of the "
-        "break's date allows for both.",
+        "breaks too often where they are not, and with a straight trend in about 9 of 100 steady series; the check of "
+        "the break's date allows for both.",
     )  # fmt: skip
 
 
