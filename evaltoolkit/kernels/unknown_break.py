@@ -17,6 +17,7 @@ IntArray = NDArray[np.int64]
 
 _DEGREE: Final = 60
 _NODES: Final = 160
+_WEIGHTS: Final = 30
 _DRAWS: Final = 10_000
 _GRID: Final = 200
 _CHUNK: Final = 1_000
@@ -217,19 +218,22 @@ def ave_f_p_value(statistic: float, q: int, share: tuple[float, float]) -> float
     """
     if share[0] >= share[1]:
         return float(special.chdtrc(q, statistic))
-    weights = np.repeat(_bridge_weights(*share), q)
-    return 1 - quadratic_form_below(weights, statistic)
+    weights, rest = _bridge_weights(*share)
+    if statistic <= q * rest:
+        return 1.0
+    return 1 - quadratic_form_below(np.repeat(weights, q), statistic - q * rest)
 
 
 @lru_cache(maxsize=64)
-def _bridge_weights(low: float, high: float) -> FloatArray:
+def _bridge_weights(low: float, high: float) -> tuple[FloatArray, float]:
+    """Return the largest eigenvalues, and the sum of the others, whose part hardly varies."""
     z, w = np.polynomial.legendre.leggauss(_NODES)
     at = (low + high) / 2 + (high - low) / 2 * z
     root = np.sqrt(w / 2)
     early, late = np.minimum.outer(at, at), np.maximum.outer(at, at)
     kernel = np.sqrt(early * (1 - late) / (late * (1 - early)))
     found = np.linalg.eigvalsh(kernel * np.outer(root, root))
-    return np.asarray(found[found > 1e-5])
+    return np.asarray(found[-_WEIGHTS:]), float(found[:-_WEIGHTS].sum())
 
 
 def exp_f_p_value(statistic: float, q: int, share: tuple[float, float]) -> float:
