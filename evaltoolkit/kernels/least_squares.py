@@ -94,8 +94,8 @@ def least_squares(
     if not (np.isfinite(X).all() and np.isfinite(y).all() and np.isfinite(w).all() and (w >= 0).all()):
         raise ValueError("design, outcome and weights must be finite, and weights not negative")
     kept, r, target = _independent(_triangle(X, y, None if weights is None else np.sqrt(w)), tolerance)
-    beta = linalg.solve_triangular(r, target)
-    half = linalg.solve_triangular(r, np.eye(kept.size))
+    half = linalg.solve_triangular(r, np.eye(kept.size), check_finite=False)
+    beta = linalg.solve_triangular(r, target, check_finite=False)
     coefficients = np.full(X.shape[1], np.nan)
     coefficients[kept] = beta
     residuals = y - X[:, kept] @ beta
@@ -128,16 +128,18 @@ def _independent(triangle: FloatArray, tolerance: float) -> tuple[NDArray[np.int
     X, y = triangle[:, :-1], triangle[:, -1]
     lengths = np.sqrt((X**2).sum(axis=0))
     kept = np.flatnonzero(lengths > 0)
+    r, target = X[: X.shape[1]], y[: X.shape[1]]
     while True:
         if kept.size == 0:
             raise ValueError("no column of the design varies")
-        q, r = linalg.qr(X[:, kept], mode="economic")
+        if r.shape != (kept.size, kept.size):
+            q, r = np.linalg.qr(X[:, kept])
+            target = q.T @ y
         rank = min(r.shape)
-        left = np.abs(np.diag(r)) / lengths[kept[:rank]]
-        dependent = np.flatnonzero(left < tolerance)
+        dependent = np.flatnonzero(np.abs(np.diag(r)) / lengths[kept[:rank]] < tolerance)
         if dependent.size:
             kept = np.delete(kept, dependent[0])
         elif kept.size > rank:
             kept = kept[:rank]
         else:
-            return kept.astype(np.int64), r, q.T @ y
+            return kept.astype(np.int64), r, target

@@ -101,7 +101,7 @@ def pool(
     --------
     >>> found = pool(np.array([1.0, 2, 3, 6]), np.array([0.5, 0.5, 1, 1]), between="dersimonian-laird")
     >>> round(found.estimate, 3), round(found.tau2, 3), round(found.q, 1), found.df
-    (2.686, 2.885, 21.4, 3)
+    (2.831, 2.712, 20.9, 3)
     """
     y, v = np.asarray(estimates, dtype=np.float64), np.asarray(std_errors, dtype=np.float64) ** 2
     if y.size < 2 or not (v > 0).all() or not np.isfinite(y).all():
