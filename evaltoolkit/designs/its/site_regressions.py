@@ -6,12 +6,11 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
 from evaltoolkit.designs.its.site_fits import SiteFits
-from evaltoolkit.kernels.least_squares import least_squares
-from evaltoolkit.kernels.sandwich import clustered
 
 FloatArray = NDArray[np.float64]
 
@@ -73,20 +72,20 @@ def regressions(fits: SiteFits) -> tuple[OneForAll, ...]:
 def _own_intercepts(
     X: FloatArray, y: FloatArray, codes: NDArray[np.int64], effect: FloatArray, names: tuple[str, ...]
 ) -> OneForAll:
-    """Least squares with an intercept for each site; CR1 errors that count the intercepts as coefficients."""
-    G = int(codes[-1]) + 1
-    size = np.bincount(codes).astype(np.float64)
+    """Fit an intercept for each site (linearmodels); CR1 errors that count the intercepts as coefficients."""
+    from linearmodels.panel import PanelOLS
 
-    def _within(a: FloatArray) -> FloatArray:
-        return np.asarray(a - (np.bincount(codes, weights=a) / size)[codes])
-
-    inside = np.column_stack([_within(X[:, j]) for j in range(1, X.shape[1])])
-    fit = least_squares(inside, _within(y))
-    n, k = inside.shape
-    matrix = clustered(fit.scores, fit.bread, codes).matrix * (n - k) / (n - k - G)
+    place = np.arange(y.size) - np.searchsorted(codes, codes)
+    rows = pd.MultiIndex.from_arrays([codes, place])
+    model = PanelOLS(
+        pd.Series(y, index=rows), pd.DataFrame(X[:, 1:], index=rows, columns=list(names[1:])), entity_effects=True
+    )
+    fit = model.fit(
+        cov_type="clustered", cluster_entity=True, group_debias=True, debiased=True, auto_df=False, count_effects=True
+    )
     return OneForAll(
-        "one regression, site intercepts, errors clustered by site", names[1:], fit.coefficients, matrix, effect[1:],
-        G - 1,
+        "one regression, site intercepts, errors clustered by site", names[1:], fit.params.to_numpy(),
+        fit.cov.to_numpy(), effect[1:], int(codes[-1]),
     )  # fmt: skip
 
 
