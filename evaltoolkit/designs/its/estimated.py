@@ -96,6 +96,10 @@ class Estimated:
         """Lags of Newey-West."""
         return self.how.lags
 
+    def centre(self, functional: Functional) -> FloatArray:
+        """Return the numbers alone."""
+        return self.errors.centre(functional)
+
     def measure(self, functional: Functional, level: float) -> Measured:
         """Return the numbers with their intervals."""
         return self.errors.measure(functional, level)

@@ -32,6 +32,10 @@ class Exact:
     covariance: FloatArray
     law: ExactLevel
 
+    def centre(self, functional: Functional) -> FloatArray:
+        """Return the numbers alone."""
+        return PlugIn(self.coefficients, self.covariance, None).centre(functional)
+
     def measure(self, functional: Functional, level: float) -> Measured:
         """Return the numbers with their intervals."""
         plain = PlugIn(self.coefficients, self.covariance, None).measure(functional, level)

@@ -52,11 +52,11 @@ def series(fitted: Fitted) -> FigureData:
     rows: list[tuple[Cell, ...]] = []
     for i, step in enumerate(model.steps.tolist()):
         after = bool(model.after[i])
-        expected = fitted.without.one(i)
-        band = (expected.estimate, expected.low, expected.high) if after else (None, None, None)
+        expected = fitted.without.one(i) if after else None
+        band = (None, None, None) if expected is None else (expected.estimate, expected.low, expected.high)
         rows.append((
             step, fitted.series.label(i), times(fitted, float(observed[i])),
-            times(fitted, float(fitted.with_it.estimate[i])), *(times(fitted, v) for v in band), counts[i],
+            times(fitted, float(fitted.with_it[i])), *(times(fitted, v) for v in band), counts[i],
             control_results.events_at(fitted, i),
         ))  # fmt: skip
     noun = fitted.series.calendar.noun
@@ -93,11 +93,11 @@ def _headline(fitted: Fitted) -> str:
 def _alt(fitted: Fitted) -> str:
     series, after = fitted.series, fitted.model.after.nonzero()[0]
     last = int(after[-1])
-    expected, modelled = fitted.without.one(last), fitted.with_it.one(last)
+    expected, modelled = fitted.without.one(last), float(fitted.with_it[last])
     return (
         f"Values by {series.calendar.noun} from {series.label(0)} to {series.label(-1)}, with the model's course and, "
         f"from {start_words(fitted)} on, the course expected without the program. In {series.label(last)} the model "
-        f"stands at {amount(fitted, modelled, modelled.estimate)}; expected was "
+        f"stands at {amount(fitted, expected, modelled)}; expected was "
         f"{amount(fitted, expected, expected.estimate)} ({span(fitted, expected)})."
     )
 

@@ -77,10 +77,10 @@ class Fitted:
         The model with the chosen errors.
     effects
         What changed.
-    with_it, without
-        Modelled and expected outcome of each period in display units, each of shape (n,).
-    difference
-        Their difference, of shape (n,).
+    with_it
+        Modelled outcome of each period in display units, shape (n,).
+    without, difference
+        Expected outcome, and the difference from it, with intervals, each of shape (n,).
     variants
         Other admissible estimates of the headline.
     """
@@ -90,7 +90,7 @@ class Fitted:
     series: Series
     main: Estimated
     effects: Effects
-    with_it: Measured
+    with_it: FloatArray
     without: Measured
     difference: Measured
     variants: tuple[Variant, ...]
@@ -165,7 +165,7 @@ def fit(study: Study, options: Options, series: Series, *, around: bool = True) 
     n = model.steps.size
     return Fitted(
         study=study, options=options, series=series, main=main, effects=effects_of(main, study),
-        with_it=main.measure(model.path(expected=False), level),
+        with_it=main.centre(model.path(expected=False)),
         without=main.measure(model.path(expected=True), level),
         difference=main.measure(model.effect(np.eye(n)), level),
         variants=_variants(study, options, series) if around else (), small=small_cells(study),

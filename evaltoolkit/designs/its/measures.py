@@ -69,6 +69,10 @@ class PlugIn:
     covariance: FloatArray
     df: float | None
 
+    def centre(self, functional: Functional) -> FloatArray:
+        """Return the numbers alone."""
+        return functional(self.coefficients)[0]
+
     def measure(self, functional: Functional, level: float) -> Measured:
         """Return the numbers with their intervals."""
         value, gradient = functional(self.coefficients)
@@ -87,6 +91,10 @@ class Averaged:
 
     coefficients: FloatArray
     fit: MarginalAR1
+
+    def centre(self, functional: Functional) -> FloatArray:
+        """Return the numbers alone."""
+        return mixture(self.fit, *functional(self.fit.coefficients)).mean
 
     def measure(self, functional: Functional, level: float) -> Measured:
         """Return the numbers with their intervals."""
