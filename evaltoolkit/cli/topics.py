@@ -248,7 +248,7 @@ _DIAGNOSTICS: Final = {
     "one-site-left-out": "How far the mean over sites moves without any one of them, and whether it turns.",
     "persistence": (
         "How strongly the series wanders instead of returning to its trend. The more it does, the harder a change is "
-        "to tell from drift."
+        "to tell from drift. The table of tests has augmented Dickey-Fuller and KPSS of the time before."
     ),
     "placebo-dates": (
         "Whether the method finds changes at earlier dates, when there was no program. If it often does, the series "

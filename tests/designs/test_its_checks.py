@@ -303,3 +303,17 @@ def test_other_events_near_the_start_are_named_and_drawn() -> None:
     assert [m["label"].split(",")[0] for m in marks] == ["A survey", "Start", "A new law"]
     assert check(run(events=[{**events[0], "modelled": True}]), "history").verdict == "pass"
     assert "history" in topics()
+
+
+def test_a_series_that_wandered_before_is_told_from_one_that_returned() -> None:
+    rng, found = np.random.default_rng(8), []
+    for noise in (rng.normal(size=144), rng.normal(size=144).cumsum()):
+        made = run(months(144).assign(y=50 + noise), interruption="2027-01")
+        table = next(t for t in made.result.tables if t.key == "residual_tests")
+        found.append({row[0]: row for row in table.rows})
+    (still, wandering), (unit, level) = found, ("Dickey-Fuller, augmented", "KPSS")
+    assert still[unit][4] < 0.001 < 0.05 < wandering[unit][4]
+    assert still[level][3] < 0.119 < 0.146 < wandering[level][3]  # the 10 and 5 percent points of its table
+    assert still[level][4] is None
+    short = run(months(16), interruption="2017-09", effects=["level"], season=None)
+    assert unit not in {row[0] for t in short.result.tables if t.key == "residual_tests" for row in t.rows}

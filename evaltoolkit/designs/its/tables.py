@@ -137,17 +137,19 @@ def coefficients(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
 
 def residual_tests(residuals: Residuals) -> TableData:
     """Return the tests for autocorrelation of the residuals."""
-    tests = [(t, "plain fit") for t in residuals.tests]
-    tests += [] if residuals.left is None else [(residuals.left, "autocorrelation taken out")]
+    tests = [(t, "residuals of the plain fit") for t in residuals.tests]
+    tests += [] if residuals.left is None else [(residuals.left, "residuals, autocorrelation taken out")]
+    tests += [(t, "outcome before the start, around a trend") for t in residuals.before]
     return TableData(
-        key="residual_tests", title="Tests for dependence between neighbours", section="methods",
+        key="residual_tests", title="Tests for dependence between neighbours, and for wandering", section="methods",
         columns=(
-            Column(key="test", label="Test", kind="text"), Column(key="of", label="Residuals of", kind="text"),
+            Column(key="test", label="Test", kind="text"), Column(key="of", label="Of", kind="text"),
             Column(key="lags", label="Lags", kind="count"), Column(key="statistic", label="Statistic", digits=2),
             Column(key="p_value", label="p", kind="p-value"),
         ),
         rows=tuple((t.name, of, t.df, t.statistic, t.p_value) for t, of in tests),
-        note="Durbin-Watson is near 2 where neighbours are unrelated.",
+        note="Durbin-Watson is near 2 where neighbours are unrelated. A small p of Dickey-Fuller speaks against a "
+        "series that wanders, one of KPSS (given between 0.01 and 0.10 only) against one that does not.",
     )  # fmt: skip
 
 
