@@ -127,10 +127,11 @@ def stretch_rss(design: FloatArray, outcome: FloatArray, shortest: int) -> Float
     q = np.linalg.qr(design)[0]
     left = outcome - q @ (q.T @ outcome)
     found = np.full((n, n), np.inf)
-    for i in range(n - shortest + 1):
-        rows, e = q[i:], left[i:]
-        gram = np.cumsum(rows[:, :, None] * rows[:, None, :], axis=0)[shortest - 1 :]
-        score = np.cumsum(rows * e[:, None], axis=0)[shortest - 1 :]
-        solved = np.linalg.solve(gram, score[:, :, None])[:, :, 0]
-        found[i, i + shortest - 1 :] = np.cumsum(e**2)[shortest - 1 :] - (score * solved).sum(axis=1)
+    start, end = np.triu_indices(n, shortest - 1)
+    gram, score, square = (
+        (sums := np.concatenate([np.zeros((1, *parts.shape[1:])), np.cumsum(parts, axis=0)]))[end + 1] - sums[start]
+        for parts in (q[:, :, None] * q[:, None, :], q * left[:, None], left**2)
+    )
+    solved = np.linalg.solve(gram, score[:, :, None])[:, :, 0]
+    found[start, end] = square - (score * solved).sum(axis=1)
     return found

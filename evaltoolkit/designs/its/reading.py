@@ -191,7 +191,10 @@ def _first_steps(rows: Rows, study: Study) -> tuple[FlowStep, ...]:
 
 
 def _one_row_a_period(table: Periods, study: Study) -> Periods:
-    twice = pd.DataFrame({"unit": table.units, "step": table.steps}).duplicated(keep=False).to_numpy()
+    span = int(np.ptp(table.steps)) + 1
+    code = table.units * span + (table.steps - table.steps.min())
+    _, place, times = np.unique(code, return_inverse=True, return_counts=True)
+    twice = times[place] > 1
     if twice.any():
         noun, first = table.calendar.noun, table.calendar.label(int(table.steps[twice].min()))
         whose = "" if len(table.names) == 1 else " of one unit"
