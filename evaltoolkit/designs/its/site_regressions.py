@@ -94,16 +94,16 @@ def _mixed(
 ) -> OneForAll | None:
     """Fit random intercepts and trends by REML (statsmodels); intercepts alone where trends do not differ."""
     for random, label in ((2, "random intercepts and trends"), (1, "random intercepts")):
-        found = _reml(X, y, codes, X[:, :random])
+        found = random_effects(X, y, codes, X[:, :random])
         if found is not None:
             return OneForAll(f"mixed model, {label}", names, *found, effect, None)
     return None
 
 
-def _reml(
+def random_effects(
     X: FloatArray, y: FloatArray, codes: NDArray[np.int64], random: FloatArray
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Return coefficients and covariance of the fixed part; None where the search does not settle."""
+    """Return coefficients and covariance of the fixed part by REML; None where the search does not settle."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     k = X.shape[1]
