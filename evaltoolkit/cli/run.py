@@ -97,8 +97,10 @@ class Wanted:
 
 def chosen_release(text: str | None) -> Literal["open"] | None:
     """Return the release mode of ``--release``."""
-    if text is None or text == "open":
-        return "open" if text else None
+    if text is None:
+        return None
+    if text == "open":
+        return "open"
     raise OptionError.unknown("--release", text, ("open",))
 
 

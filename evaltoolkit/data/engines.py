@@ -170,9 +170,9 @@ def connect(
     SetupError
         The packages for engines are not installed.
     """
-    _needs("ibis", EXTRA, "an engine", where)
     limits = EngineLimits(memory, threads)
     if not isinstance(source, str):
+        _needs("ibis", EXTRA, "an engine", where)
         import ibis
 
         if not isinstance(source, ibis.Table):

@@ -167,12 +167,14 @@ def _of(constraints: Constraints | None, rows: IntArray) -> Constraints:
 
 
 def _taken(points: FloatArray, others: IntArray, turn: IntArray, rule: Rule, constraints: Constraints) -> IntArray:
+    from evaltoolkit.kernels.compiled.limits import Limits
+
     compiled = _compiled()
     place = np.empty(points.shape[0], dtype=np.int64)
     place[np.argsort(points[:, 0], kind="stable")] = np.arange(place.size)
     search = compiled.Search(compiled.plant(points, others), points, place)
     reach = np.inf if rule.caliper is None else float(rule.caliper) ** 2
-    limits = compiled.Limits(reach, constraints.widths, constraints.columns, constraints.apart)
+    limits = Limits(reach, constraints.widths, constraints.columns, constraints.apart)
     limit = (rule.limit or 0) if rule.replace else 1
     found: IntArray
     if limit and rule.order in {"closest", "farthest"}:

@@ -255,7 +255,9 @@ def _limits(rule: Rule, constraints: Constraints, rows: IntArray) -> Any:
     reach = np.inf if rule.caliper is None else float(rule.caliper)
     columns = constraints.columns[rows] if constraints.widths.size else _no_columns()
     apart = constraints.apart[rows] if constraints.apart.size else _no_codes()
-    return _compiled().Limits(reach, constraints.widths, np.ascontiguousarray(columns), np.ascontiguousarray(apart))
+    from evaltoolkit.kernels.compiled.limits import Limits
+
+    return Limits(reach, constraints.widths, np.ascontiguousarray(columns), np.ascontiguousarray(apart))
 
 
 def focal_order(score: FloatArray, focal: NDArray[np.bool_], rule: Rule) -> IntArray:

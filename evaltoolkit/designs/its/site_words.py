@@ -10,6 +10,7 @@ from evaltoolkit.designs.its.shape_words import changes_text, phase_text_of_site
 from evaltoolkit.designs.its.site_accounts import assumptions, errors_text, limits, methods, references
 from evaltoolkit.designs.its.site_figures import said
 from evaltoolkit.designs.its.site_pooling import SitesFitted
+from evaltoolkit.designs.its.wording import supports
 from evaltoolkit.results import (
     Estimand,
     Finding,
@@ -23,6 +24,8 @@ from evaltoolkit.results import (
     role_words,
     unclear_note,
 )
+
+_DIFFER = "Asking what the sites with larger and with smaller changes did differently."
 
 
 def estimand(fitted: SitesFitted) -> Estimand:
@@ -46,7 +49,8 @@ def statements(fitted: SitesFitted) -> Statements:
     series = fitted.sites.series
     first, last = min(int(s.steps[0]) for s in series), max(int(s.steps[-1]) for s in series)
     return Statements(
-        bottom_line=_bottom_line(fitted, finding), tile=_tile(fitted), supports=_supports(fitted, finding),
+        bottom_line=_bottom_line(fitted, finding), tile=_tile(fitted),
+        supports=supports(finding, fitted.study.outcome.better, _DIFFER),
         does_not_show=_does_not_show(fitted, finding), design_name="Interrupted time series at many sites",
         plain=_plain(finding), how_we_know=_how_we_know(fitted), approach=_approach(fitted),
         findings=_findings(fitted), assumptions=assumptions(), methods=methods(fitted), limits=limits(fitted),
@@ -106,18 +110,6 @@ def _tile(fitted: SitesFitted) -> Tile:
         meaning=f"{unit(fitted)}, {direction} than expected, {sites}".lstrip(", "),
         interval=f"{level} CI {span(fitted, m)}",
     )  # fmt: skip
-
-
-def _supports(fitted: SitesFitted, finding: Finding) -> tuple[str, ...]:
-    if finding.strength == "unclear":
-        return ("Collecting more data before changing the program on account of this outcome.",)
-    differ = "Asking what the sites with larger and with smaller changes did differently."
-    better = fitted.study.outcome.better
-    if better == "neither":
-        return ("Discussing with staff what this change means for practice.", differ)
-    if (better == "higher") == (finding.direction == "up"):
-        return ("Continuing the program while watching this outcome.", differ)
-    return ("Looking with staff into why this outcome is worse since the start.", differ)
 
 
 def _does_not_show(fitted: SitesFitted, finding: Finding) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from evaltoolkit.results import (
     role_words,
     unclear_note,
 )
+from evaltoolkit.study.models import Better
 
 
 def estimand(fitted: Fitted) -> Estimand:
@@ -47,7 +48,7 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...], outcomes: Predict
     return Statements(
         bottom_line=_bottom_line(fitted, finding),
         tile=_tile(fitted),
-        supports=_supports(fitted, finding),
+        supports=supports(finding, fitted.study.outcome.better, _compare(fitted)),
         does_not_show=_does_not_show(fitted, finding),
         design_name="Interrupted time series",
         plain=_plain(fitted, finding),
@@ -110,18 +111,21 @@ def _tile(fitted: Fitted) -> Tile:
     )
 
 
-def _supports(fitted: Fitted, finding: Finding) -> tuple[str, ...]:
+def supports(finding: Finding, better: Better, further: str) -> tuple[str, ...]:
+    """Return what a finding supports doing, and a further step where it is clear."""
     if finding.strength == "unclear":
         return ("Collecting more data before changing the program on account of this outcome.",)
-    compare = "Looking for places without the program to compare with: a single series cannot rule out other causes."
-    if fitted.series.control is not None:
-        compare = "Asking what else changed where the program was and not where it was compared with."
-    better = fitted.study.outcome.better
     if better == "neither":
-        return ("Discussing with staff what this change means for practice.", compare)
+        return ("Discussing with staff what this change means for practice.", further)
     if (better == "higher") == (finding.direction == "up"):
-        return ("Continuing the program while watching this outcome.", compare)
-    return ("Looking with staff into why this outcome is worse since the start.", compare)
+        return ("Continuing the program while watching this outcome.", further)
+    return ("Looking with staff into why this outcome is worse since the start.", further)
+
+
+def _compare(fitted: Fitted) -> str:
+    if fitted.series.control is not None:
+        return "Asking what else changed where the program was and not where it was compared with."
+    return "Looking for places without the program to compare with: a single series cannot rule out other causes."
 
 
 def _does_not_show(fitted: Fitted, finding: Finding) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from evaltoolkit.kernels.compiled.limits import allowed
+
 
 class Line(NamedTuple):
     """Units in stable ascending order of (stratum, score): one entry for each slot."""
@@ -15,15 +17,6 @@ class Line(NamedTuple):
     score: Any
     stratum: Any
     open: Any
-
-
-class Limits(NamedTuple):
-    """The caliper on the score, and ``Constraints`` by slot."""
-
-    reach: float
-    widths: Any
-    columns: Any
-    apart: Any
 
 
 class _Free(NamedTuple):
@@ -73,21 +66,6 @@ def _chain_right(open_):
 
 
 @njit(cache=True, nogil=True)
-def _allowed(slot, other, limits, earlier):
-    for place in earlier:
-        if place == other:
-            return False
-    for k in range(limits.widths.size):
-        far, width = abs(limits.columns[slot, k] - limits.columns[other, k]), limits.widths[k]
-        if far > width if width >= 0 else far <= -width:
-            return False
-    for k in range(limits.apart.shape[1]):  # noqa: SIM110 (all() of a generator does not compile)
-        if limits.apart[slot, k] == limits.apart[other, k]:
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
 def _nearest(slot, line, free, limits, earlier):
     n = line.score.size
     here, mine = line.score[slot], line.stratum[slot]
@@ -100,7 +78,7 @@ def _nearest(slot, line, free, limits, earlier):
         if distance == np.inf or distance > limits.reach:
             return -1, np.inf
         place = a if go_left else b
-        if _allowed(slot, place, limits, earlier):
+        if allowed(slot, place, limits, earlier):
             return place, distance
         if go_left:
             a = _root(free.left, a) - 1
@@ -191,7 +169,7 @@ def _walk(slot, line, ends, limits, ratio, average, out):
         if found >= ratio and not (average and distance == last):
             return found
         place = a if go_left else b
-        if _allowed(slot, place, limits, none):
+        if allowed(slot, place, limits, none):
             if found < out.size:
                 out[found] = place
             found += 1

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from evaltoolkit.kernels.compiled.limits import allowed
+
 _LEAF = 8
 
 
@@ -36,15 +38,6 @@ class Search(NamedTuple):
     tree: Any
     points: Any
     place: Any
-
-
-class Limits(NamedTuple):
-    """What must hold within a pair: by row, as in ``kernels.pairing.Constraints``, and a caliper on the distance."""
-
-    reach: float
-    widths: Any
-    columns: Any
-    apart: Any
 
 
 @njit(cache=True, nogil=True)
@@ -119,21 +112,6 @@ def _apart(points, row, other):
 
 
 @njit(cache=True, nogil=True)
-def _allowed(row, other, limits, earlier):
-    for place in earlier:
-        if place == other:
-            return False
-    for k in range(limits.widths.size):
-        far, width = abs(limits.columns[row, k] - limits.columns[other, k]), limits.widths[k]
-        if far > width if width >= 0 else far <= -width:
-            return False
-    for k in range(limits.apart.shape[1]):  # noqa: SIM110 (all() of a generator does not compile)
-        if limits.apart[row, k] == limits.apart[other, k]:
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
 def _late(place, row, other):
     # Of equally near units the one that stands farther along the first axis wins, the right one of two.
     steps = place[other] - place[row]
@@ -159,7 +137,7 @@ def _nearest(search, row, limits, open_, earlier, best, who):
             waiting.append(two)
             continue
         for other in tree.order[tree.first[node] : tree.last[node]]:
-            if open_[other] and _allowed(row, other, limits, earlier):
+            if open_[other] and allowed(row, other, limits, earlier):
                 distance = _apart(points, row, other)
                 if distance <= limits.reach:
                     found = _keep(distance, other, search.place, row, best, who, found)
