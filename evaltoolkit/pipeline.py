@@ -8,7 +8,7 @@ import importlib.metadata
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from evaltoolkit.contract import Design, EstimatesHeadline
 from evaltoolkit.data import Source, open_source
@@ -28,7 +28,7 @@ from evaltoolkit.results import (
     number,
     role_words,
 )
-from evaltoolkit.study import DETECTION_ROLES, Outcome, Study, load
+from evaltoolkit.study import DETECTION_ROLES, Outcome, Release, Study, load
 
 _PACKAGES = (
     "evaltoolkit",
@@ -83,7 +83,7 @@ def with_seed(study: Study, seed: int) -> Study:
     return study.model_copy(update={"inference": study.inference.model_copy(update={"seed": seed})})
 
 
-def with_release(study: Study, release: Literal["open"]) -> Study:
+def with_release(study: Study, release: Release) -> Study:
     """Return the study with another word on what may leave an engine."""
     return study.model_copy(update={"data": study.data.model_copy(update={"release": release})})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,8 +13,10 @@ from evaltoolkit.errors import EvaluationError, OptionError
 
 if TYPE_CHECKING:
     from evaltoolkit.results import Result
+    from evaltoolkit.study import Release
 
 _FORMATS = ("pdf", "json")
+RELEASES: Final[dict[str, Release]] = {"moments": "moments", "strict": "strict", "open": "open"}
 
 
 def run(
@@ -30,7 +32,7 @@ def run(
         str | None, typer.Option("--source", help="File or address to read in place of data.source.", metavar="URI")
     ] = None,
     release: Annotated[
-        str | None, typer.Option("--release", help="What may leave an engine: open lets rows come.")
+        str | None, typer.Option("--release", help="What may leave an engine: moments, strict or open (rows).")
     ] = None,
     engine_memory: Annotated[
         str | None, typer.Option("--engine-memory", help="Memory that DuckDB may use, such as 4GB.")
@@ -80,7 +82,7 @@ class Reading:
     """Where rows are read from in place of what the design file says, and what an engine may do."""
 
     source: str | None = None
-    release: Literal["open"] | None = None
+    release: Release | None = None
     memory: str | None = None
     threads: int | None = None
 
@@ -95,13 +97,13 @@ class Wanted:
     allow_outside: bool = False
 
 
-def chosen_release(text: str | None) -> Literal["open"] | None:
+def chosen_release(text: str | None) -> Release | None:
     """Return the release mode of ``--release``."""
     if text is None:
         return None
-    if text == "open":
-        return "open"
-    raise OptionError.unknown("--release", text, ("open",))
+    if text not in RELEASES:
+        raise OptionError.unknown("--release", text, tuple(RELEASES))
+    return RELEASES[text]
 
 
 def _attempt(file: Path, wanted: Wanted, read: Reading, console: Console) -> dict[str, Any]:

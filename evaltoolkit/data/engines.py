@@ -68,6 +68,7 @@ class EngineSource:
         self._table = table
         self._name = name
         self._where = where
+        self._progress: Callable[[str], None] = _silent
         self._taken: dict[tuple[str, ...], tuple[pd.DataFrame, int]] = {}
         self._digest: str | None = None
 
@@ -90,6 +91,50 @@ class EngineSource:
         """Names of the columns."""
         return tuple(self._table.columns)
 
+    @property
+    def table(self) -> Any:
+        """The table as an Ibis expression: what reductions are built on."""
+        return self._table
+
+    @property
+    def where(self) -> str:
+        """Where the source is named, for messages."""
+        return self._where
+
+    @property
+    def backend(self) -> str:
+        """The engine, as Ibis names it: duckdb, polars, pyspark, postgres ..."""
+        return str(self._table.get_backend().name)
+
+    def reports(self, progress: Callable[[str], None]) -> None:
+        """Say each step to ``progress`` from now on."""
+        self._progress = progress
+
+    def sql(self, query: Any) -> str:
+        """Return a query in the engine's own words; empty where it has none."""
+        with _settled():
+            return str(query.get_backend().compile(query)) if self.backend != "polars" else ""
+
+    def executed(self, query: Any, what: str) -> pd.DataFrame:
+        """Run a query that returns few rows, and return them with decimals as floats.
+
+        Parameters
+        ----------
+        query
+            An Ibis table expression; what it returns leaves the engine.
+        what
+            The step in words, for the progress.
+
+        Raises
+        ------
+        DataFileError
+            The engine stopped.
+        """
+        self._progress(what)
+        asked = query.select(*(_plain(query[name]) for name in query.columns))
+        frame: pd.DataFrame = self._run(asked.to_pandas)
+        return frame
+
     def rows(self, study: Study) -> Rows:
         """Return the rows that the study's filters keep, in an order that does not depend on the engine.
 
@@ -107,13 +152,13 @@ class EngineSource:
                 todo="state it under [data], or give --release open, if the agreement for these data allows it",
                 where=study.place("data", "release"),
             )  # fmt: skip
-        named = self._named(study)
+        named = self.named(study)
         if named not in self._taken:
             self._taken[named] = self._pulled(study, named)
         frame, n_read = self._taken[named]
         return selected(frame.copy(deep=False), study, n_read)
 
-    def _named(self, study: Study) -> tuple[str, ...]:
+    def named(self, study: Study) -> tuple[str, ...]:
         """Return the columns that the study names anywhere, in the table's order; all where it names none."""
         words = set(_texts(study.model_dump(exclude={"settings", "context", "report"}))) | set(_texts(study.settings))
         named = tuple(name for name in self.columns() if name in words)
@@ -146,6 +191,10 @@ class EngineSource:
                 expected="a table that can be read to its end",
                 todo="check memory, disk and permissions of the engine, or give it more memory", where=self._where,
             ) from None  # fmt: skip
+
+
+def _silent(step: str) -> None:
+    """Say nothing of a step."""
 
 
 def connect(

@@ -144,7 +144,7 @@ def selected(frame: pd.DataFrame, study: Study, n_read: int | None = None) -> Ro
     for i, condition in enumerate(study.data.keep):
         if condition.column not in frame.columns:
             raise missing_filter_column(condition, frame.columns, study, i)
-        frame = frame.loc[_holds(frame[condition.column], condition, study.place("data", "keep", i))]
+        frame = frame.loc[condition_holds(frame[condition.column], condition, study.place("data", "keep", i))]
     if frame.empty:
         raise DataFileError(
             "no row is left" if n_read else "the data hold no row",
@@ -179,7 +179,14 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _holds(values: pd.Series[Any], condition: Filter, where: str) -> pd.Series[Any]:
+def condition_holds(values: pd.Series[Any], condition: Filter, where: str) -> pd.Series[Any]:
+    """Return which values pass a filter.
+
+    Raises
+    ------
+    ColumnTypeError
+        The filter's value cannot be compared with them.
+    """
     wanted = condition.value
     if condition.op in {"in", "not-in"}:
         inside = values.isin(list(wanted) if isinstance(wanted, list) else [wanted])

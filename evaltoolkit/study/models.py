@@ -15,6 +15,7 @@ Role = Literal["incidence", "identification", "justice-contact", "service-access
 OutcomeKind = Literal["continuous", "binary", "count", "rate", "proportion"]
 Better = Literal["higher", "lower", "neither"]
 Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not-in"]
+Release = Literal["open", "moments", "strict"]
 Scalar = str | int | float | bool | datetime.date
 
 DETECTION_ROLES: frozenset[str] = frozenset({"identification", "justice-contact"})
@@ -42,8 +43,10 @@ class Data(Section):
         None, description="Data file, relative to the design file; or an address, as duckdb:///x.db?table=panel"
     )
     rows: Literal["people", "events", "aggregates"] = Field("aggregates", description="What one row stands for")
-    release: Literal["open"] | None = Field(
-        None, description='What may leave an engine: "open" lets rows come; files and frames need no word'
+    release: Release | None = Field(
+        None,
+        description='What may leave an engine: "moments" (sums over cells of enough people, the default), "strict" '
+        '(cross-products of the whole sample only), "open" (rows); files and frames need no word',
     )
     keep: tuple[Filter, ...] = Field((), description="Rows to keep; all must hold")
     missing: tuple[str, ...] = Field((), description="Texts and codes that mean a missing value, beside empty cells")

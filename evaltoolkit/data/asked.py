@@ -1,0 +1,125 @@
+"""The rows that a study asks an engine for, as an expression that stays in the engine."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from evaltoolkit.data.engines import EngineSource
+from evaltoolkit.data.sources import condition_holds, missing_filter_column
+from evaltoolkit.errors import ColumnNotFoundError, ColumnTypeError, DataFileError
+from evaltoolkit.study import Filter, Study
+
+MOST_VALUES: Final = 20_000
+"""Different values of a column that are brought here to be looked at one by one, at most."""
+
+
+def asked(source: EngineSource, study: Study) -> Any:
+    """Return the columns and rows that a study names, with missing codes made NULL and its filters applied.
+
+    Filters hold by the same rules as for files: those that an engine may understand in another way (texts in order,
+    dates, ``!=``) are decided here, on the different values of their column.
+
+    Raises
+    ------
+    ColumnNotFoundError, ColumnTypeError
+        A filter's column is not there, or cannot be compared with its value.
+    DataFileError
+        A filter's column has too many different values, or the engine stopped.
+    """
+    table = source.table
+    table = table.select(*(_cleaned(table[name], study) for name in source.named(study)))
+    for i, condition in enumerate(study.data.keep):
+        if condition.column not in table.columns:
+            raise missing_filter_column(condition, source.columns(), study, i)
+        table = table.filter(_kept(source, table, condition, study.place("data", "keep", i)))
+    return table
+
+
+def number(table: Any, name: str, *, role: str, where: str) -> Any:
+    """Return a column as 64-bit floats, NULL where missing.
+
+    Raises
+    ------
+    ColumnNotFoundError, ColumnTypeError
+        It is not there, or holds no numbers.
+    """
+    column = required(table, name, role=role, where=where)
+    kind = column.type()
+    if kind.is_numeric() or kind.is_boolean():
+        return column.cast("int8").cast("float64") if kind.is_boolean() else column.cast("float64")
+    raise ColumnTypeError(
+        f"the {role} column '{name}' is of type {kind} in the engine", expected="a column of numbers",
+        todo="cast the column in a view of the table, or name another", where=where,
+    )  # fmt: skip
+
+
+def required(table: Any, name: str, *, role: str, where: str) -> Any:
+    """Return a column that has to be there.
+
+    Raises
+    ------
+    ColumnNotFoundError
+    """
+    if name not in table.columns:
+        raise ColumnNotFoundError.among(name, table.columns, role=role, where=where)
+    return table[name]
+
+
+def distinct(source: EngineSource, table: Any, name: str, *, where: str) -> pd.Series[Any]:
+    """Return the different values of a column, NULL among them where it occurs, in no order.
+
+    Raises
+    ------
+    DataFileError
+        There are too many.
+    """
+    query = table.select(name).distinct().limit(MOST_VALUES + 1)
+    values: pd.Series[Any] = source.executed(query, f"values of {name}")[name]
+    if len(values) > MOST_VALUES:
+        raise DataFileError(
+            f"the column '{name}' has more than {MOST_VALUES:,} different values",
+            expected="a column with few different values where an engine may not give rows",
+            todo='coarsen the column, or state release = "open" if rows may come', where=where,
+        )  # fmt: skip
+    return values
+
+
+def _cleaned(column: Any, study: Study) -> Any:
+    name, kind = column.get_name(), column.type()
+    if kind.is_decimal():
+        column = column.cast("float64")
+    if kind.is_floating():
+        column = column.isnan().ifelse(None, column)
+    codes = study.data.missing
+    if codes and kind.is_numeric():
+        values = [float(code) for code in codes if _is_number(code)]
+        column = column.isin(values).ifelse(None, column) if values else column
+    elif codes and kind.is_string():
+        column = column.strip().isin([code.strip() for code in codes]).ifelse(None, column)
+    return column.name(name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return abs(float(text)) < float("inf")
+    except ValueError:
+        return False
+
+
+def _kept(source: EngineSource, table: Any, condition: Filter, where: str) -> Any:
+    """Return which rows pass a filter."""
+    column, value = table[condition.column], condition.value
+    several = isinstance(value, list)
+    values = value if isinstance(value, list) else [value]
+    numbers = column.type().is_numeric() and all(
+        isinstance(v, int | float) and not isinstance(v, bool) for v in values
+    )  # fmt: skip
+    if numbers and not several and condition.op in {"<", "<=", ">", ">=", "=="}:
+        compared = {"<": column < value, "<=": column <= value, ">": column > value, ">=": column >= value}
+        return compared.get(condition.op, column == value)
+    there = distinct(source, table, condition.column, where=where)
+    kept = there[condition_holds(there, condition, where)]
+    known = column.isin(kept.dropna().tolist()) if kept.notna().any() else column.isnull() & False
+    return known | column.isnull() if bool(kept.isna().any()) else known
