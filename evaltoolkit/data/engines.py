@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import re
+import uuid
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,8 @@ from evaltoolkit.errors import (
 from evaltoolkit.study import Filter, Study
 
 EXTRA: Final = "evaltoolkit[engines]"
+_KEEPING: Final = frozenset({"duckdb", "polars", "pyspark"})
+"""Engines that hold a table of ours for a while without leave to write."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +137,37 @@ class EngineSource:
         asked = query.select(*(_plain(query[name]) for name in query.columns))
         frame: pd.DataFrame = self._run(asked.to_pandas)
         return frame
+
+    @contextlib.contextmanager
+    def stored(self, query: Any, what: str) -> Iterator[Any]:
+        """Keep what a query returns inside the engine while it is used; nothing of it leaves.
+
+        DuckDB, Polars and Spark hold it in a temporary table. Other engines, where one may only read, run the query
+        anew each time that it is used.
+
+        Parameters
+        ----------
+        query
+            An Ibis table expression.
+        what
+            The step in words, for the progress.
+        """
+        connection = self._table.get_backend()
+        if self.backend not in _KEEPING:
+            yield query
+            return
+        self._progress(what)
+        if self.backend == "pyspark":
+            with self._run(query.cache) as kept:
+                yield kept
+            return
+        name = f"evaltoolkit_{uuid.uuid4().hex}"
+        kept = self._run(lambda: connection.create_table(name, query, temp=True if self.backend == "duckdb" else None))
+        try:
+            yield kept
+        finally:
+            with contextlib.suppress(Exception), _settled():
+                connection.drop_table(name, force=True)
 
     def rows(self, study: Study) -> Rows:
         """Return the rows that the study's filters keep, in an order that does not depend on the engine.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from evaltoolkit.designs.did.decomposition import decomposed, decomposition_check
 from evaltoolkit.designs.did.display import amount
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.groups import clusters_by_cohort, cohorts_of
 from evaltoolkit.designs.did.inference import FEW
 from evaltoolkit.designs.did.laws import Reassigned
 from evaltoolkit.designs.did.left_out import left_out
@@ -140,8 +139,8 @@ def _lonely(fitted: Fitted) -> str:
     """Return what to say of cohorts so small that their own errors mean nothing; empty where there are none."""
     if fitted.study.counts_people:
         return ""
-    starts = cohorts_of(fitted.panel).tolist()
-    few = [(g, n) for g, n in zip(starts, clusters_by_cohort(fitted.panel), strict=True) if n < FEW]
+    facts = fitted.facts
+    few = [(g, n) for g, n in zip(facts.cohorts.tolist(), facts.clusters.tolist(), strict=False) if n < FEW]
     if not few:
         return ""
     one, many = (fitted.one_unit, fitted.unit) if fitted.options.cluster is None else ("cluster", "clusters")
@@ -171,8 +170,8 @@ def _balance(fitted: Fitted) -> Diagnostic:
     share = data.n_incomplete / data.n_units
     people = fitted.study.counts_people
     left = fitted.small.people(data.n_incomplete) if people else f"{data.n_incomplete:,}"
-    kept = fitted.panel.outcome.shape[0]
-    periods = plural(fitted.panel.periods.size, "period")
+    kept = fitted.facts.n_units
+    periods = plural(fitted.facts.periods.size, "period")
     then = (
         f"are used for the periods they have; {fitted.unit} may differ between periods."
         if fitted.options.keeps_incomplete

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.decomposition import decomposed, decomposition_figure
 from evaltoolkit.designs.did.display import display, measure, noun, span, times, what
 from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, banded, shown
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.rows import behind
 from evaltoolkit.designs.did.trajectories import trajectories
 from evaltoolkit.designs.did.trend_checks import Trends, departure_figure
@@ -137,13 +138,13 @@ def _how(fitted: Fitted) -> str:
 
 def by_cohort(fitted: Fitted) -> FigureData | None:
     """Return the effect in each cohort."""
-    if fitted.cells is None or not 2 <= cohorts_of(fitted.panel).size <= MOST_COHORTS:
+    if fitted.cells is None or not 2 <= fitted.facts.cohorts.size <= MOST_COHORTS:
         return None
     family = shown(fitted.choice, fitted.cells.family("group"))
     rows = []
     for i, g in enumerate(family.labels.tolist()):
         label = fitted.data.calendar.label(g)
-        n = int((fitted.panel.start == g).sum())
+        n = fitted.facts.size(np.array([g]))
         if not fitted.small.hides(behind(fitted, "cohort", g)[1] if fitted.study.counts_people else None):
             sites = "" if fitted.study.counts_people else plural(n, fitted.one_unit, fitted.unit)
             rows.append((f"Started {label}", sites, family.one(i, fitted.level), False))

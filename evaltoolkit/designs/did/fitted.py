@@ -15,8 +15,8 @@ from evaltoolkit.designs.did.cell_estimators import CellEstimator, GroupTimes, S
 from evaltoolkit.designs.did.cell_study import CellStudy
 from evaltoolkit.designs.did.estimators import cell_estimator, cell_study, path_estimator
 from evaltoolkit.designs.did.explaining import FAILURES, explained
+from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.family import Family, Measured
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice, Compared, choose
 from evaltoolkit.designs.did.laws import Bootstrapped, Reassigned
 from evaltoolkit.designs.did.options import Options
@@ -96,6 +96,11 @@ class Fitted:
         return self.data.panel
 
     @property
+    def facts(self) -> Facts:
+        """Who was observed when, summed by start."""
+        return self.data.facts
+
+    @property
     def level(self) -> float:
         """The confidence level."""
         return self.study.inference.level
@@ -110,8 +115,9 @@ class Fitted:
         """The event time that others are compared with; None where each period has its own."""
         if self.options.estimator == "callaway-santanna" and self.options.base_period == "varying":
             return None
-        before = self.panel.periods[-1] - self.panel.periods[0] + 1
-        times = {int(t - g) for g in cohorts_of(self.panel) for t in self.panel.periods}
+        periods = self.facts.periods
+        before = periods[-1] - periods[0] + 1
+        times = {int(t - g) for g in self.facts.cohorts for t in periods}
         limit = -self.options.anticipation
         return max((e for e in times if e < limit), default=-int(before))
 
@@ -138,7 +144,7 @@ class Fitted:
     @property
     def staggered(self) -> bool:
         """Whether there are several starts."""
-        return cohorts_of(self.panel).size > 1
+        return self.facts.cohorts.size > 1
 
 
 def fit(study: Study, options: Options, data: PanelStudy, *, around: bool = True) -> Fitted:
@@ -151,7 +157,7 @@ def fit(study: Study, options: Options, data: PanelStudy, *, around: bool = True
     """
     panel = data.panel
     small = small_cells(study)
-    show = showing(panel, study, small)
+    show = showing(data.facts, study, small)
     places = tuple(study.place("covariates", i) for i in data.covariate_owner)
     cells = path = None
     try:
@@ -267,7 +273,7 @@ def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant
     else:
         rule = options.rule
         other: Literal["never", "not-yet"] = "never" if rule.comparison == "not-yet" else "not-yet"
-        several = cohorts_of(panel).size > 1
+        several = data.facts.cohorts.size > 1
         if several and data.last_as_comparison is None:
             words = "never-treated" if other == "never" else "not-yet-treated"
             todo.append((f"{words} comparison", panel, dataclasses.replace(rule, comparison=other)))

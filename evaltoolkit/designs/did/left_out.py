@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.results import Diagnostic, plural
 
 IntArray = NDArray[np.int64]
@@ -56,18 +55,16 @@ def _many(words: str) -> str:
 
 def _lost(fitted: Fitted) -> list[tuple[int, int, int]]:
     """Return each cohort with how many effects from the start on are missing, and how many there could be."""
-    panel = fitted.panel
-    there = np.isfinite(panel.outcome)
+    facts, periods = fitted.facts, fitted.facts.periods
     found = []
-    for g in cohorts_of(panel).tolist():
-        after = panel.periods >= g
-        expected = panel.periods[after & there[panel.start == g].any(axis=0)]
+    for g, seen in zip(facts.cohorts.tolist(), facts.seen, strict=False):
+        expected = periods[(periods >= g) & (seen > 0)]
         if fitted.cells is not None:
             cells = fitted.cells.cells
             have: IntArray = cells.period[(cells.cohort == g) & np.isfinite(cells.att)]
         elif fitted.options.estimator == "stacked" and fitted.options.event_window is not None:
             first, last = fitted.options.event_window
-            inside = g + first >= panel.periods[0] and g + last <= panel.periods[-1]
+            inside = g + first >= periods[0] and g + last <= periods[-1]
             expected = expected[expected <= g + last]
             have = expected if inside else expected[:0]
         else:

@@ -12,7 +12,6 @@ from evaltoolkit.designs.did.estimators import cell_estimator, cell_study, path_
 from evaltoolkit.designs.did.explaining import FAILURES
 from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import Fitted, shown
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import choose
 from evaltoolkit.designs.did.path_study import path_study
 from evaltoolkit.errors import OptionError
@@ -129,7 +128,7 @@ def placebo_outcomes(fitted: Fitted) -> Diagnostic | None:
 def leave_one_out(fitted: Fitted) -> list[Diagnostic]:
     """Return how far the headline moves without one cohort, and without one site."""
     found = []
-    if cohorts_of(fitted.panel).size > 1:
+    if fitted.facts.cohorts.size > 1:
         starts, codes = np.unique(fitted.panel.start, return_inverse=True)
         found.append(_left_out(fitted, codes.astype(np.int64), starts <= fitted.panel.periods[-1], "cohort"))
     if not fitted.study.counts_people:

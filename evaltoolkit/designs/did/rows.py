@@ -9,7 +9,6 @@ import numpy as np
 from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.family import Family, Measured
 from evaltoolkit.designs.did.fitted import Fitted, percent, shown
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.inference import Choice
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import EstimateKind, Standing
@@ -58,7 +57,7 @@ def _row(
     fitted: Fitted, m: Measured, *, kind: EstimateKind, term: str, standing: Standing, estimator: str = "",
     people: int | None = None, **place: Any,
 ) -> Estimate:  # fmt: skip
-    n, observed = fitted.panel.outcome.shape[0], int(np.isfinite(fitted.panel.outcome).sum())
+    n, observed = fitted.facts.n_units, int(fitted.facts.seen.sum())
     outcome = fitted.study.outcome
     whole = people is None
     return Estimate(
@@ -94,7 +93,7 @@ def _shown(fitted: Fitted, family: Family, i: int = 0) -> Measured:
 
 def behind(fitted: Fitted, kind: Literal["event", "cohort", "calendar"], value: int) -> tuple[np.ndarray, int]:
     """Return the cohorts that a row averages over, and how many units they have (hidden where they are too few)."""
-    cohorts = cohorts_of(fitted.panel)
+    cohorts = fitted.facts.cohorts
     if kind == "cohort":
         chosen = cohorts[cohorts == value]
     elif kind == "calendar":
@@ -102,9 +101,8 @@ def behind(fitted: Fitted, kind: Literal["event", "cohort", "calendar"], value: 
     elif fitted.cells is not None:
         chosen = np.unique(fitted.cells.cells.cohort[fitted.cells.cells.event_time == value])
     else:
-        chosen = cohorts[np.isin(cohorts + value, fitted.panel.periods)]
-    n = int(np.isin(fitted.panel.start, chosen).sum())
-    return chosen, fitted.show.basis(chosen, n)
+        chosen = cohorts[np.isin(cohorts + value, fitted.facts.periods)]
+    return chosen, fitted.show.basis(chosen, fitted.facts.size(chosen))
 
 
 def _event(fitted: Fitted, i: int) -> Estimate:

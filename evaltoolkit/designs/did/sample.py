@@ -21,6 +21,7 @@ from evaltoolkit.data import (
     rows_text,
 )
 from evaltoolkit.designs.did.covariates import covariate_columns
+from evaltoolkit.designs.did.facts import Facts, facts_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
 from evaltoolkit.designs.did.timing import start_of_rows
@@ -49,6 +50,8 @@ class PanelStudy:
     ----------
     panel
         Units that are used, in the periods that are used.
+    facts
+        The same, summed by start.
     calendar
         How periods are written.
     covariate_names
@@ -65,6 +68,7 @@ class PanelStudy:
     """
 
     panel: Panel
+    facts: Facts
     calendar: Calendar
     covariate_names: tuple[str, ...]
     covariate_owner: tuple[int, ...]
@@ -129,7 +133,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
     scope, panel, placebos = _panel(long, study, options)
     _check_panel(panel, study, options)
     content = PanelStudy(
-        panel, calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_left, scope.n_always,
+        panel, facts_of(panel), calendar, names, owner, scope.n_units, scope.n_incomplete, scope.n_left, scope.n_always,
         scope.last_as_comparison, tuple(zip(options.placebo_outcomes, placebos, strict=True)),
     )  # fmt: skip
     return AnalysisSample(

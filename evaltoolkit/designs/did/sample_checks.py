@@ -30,12 +30,12 @@ def sample_checks(fitted: Fitted) -> list[Diagnostic]:
 
 
 def _gaps(fitted: Fitted) -> Diagnostic | None:
-    steps = np.diff(fitted.panel.periods)
+    steps = np.diff(fitted.facts.periods)
     if steps.size == 0 or (steps == steps.min()).all():
         return None
     label, unit = fitted.data.calendar.label, fitted.data.calendar.noun
     at = np.flatnonzero(steps > steps.min())
-    pairs = [(label(int(fitted.panel.periods[i])), label(int(fitted.panel.periods[i + 1]))) for i in at[:3]]
+    pairs = [(label(int(fitted.facts.periods[i])), label(int(fitted.facts.periods[i + 1]))) for i in at[:3]]
     where = ", ".join(f"{a} and {b}" for a, b in pairs)
     more = f" and {at.size - 3} more" if at.size > 3 else ""
     return Diagnostic(

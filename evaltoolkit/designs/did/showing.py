@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.groups import cohorts_of
+from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.errors import DisclosureError
-from evaltoolkit.reduction import Panel
 from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
 
@@ -44,8 +43,8 @@ class Showing:
         return self.stand_in if len(self.hidden & {int(g) for g in np.unique(cohorts)}) == 1 else n
 
 
-def showing(panel: Panel, study: Study, cells: SmallCells) -> Showing:
-    """Decide what may be shown of a panel.
+def showing(facts: Facts, study: Study, cells: SmallCells) -> Showing:
+    """Decide what may be shown of a sample.
 
     Raises
     ------
@@ -53,10 +52,9 @@ def showing(panel: Panel, study: Study, cells: SmallCells) -> Showing:
         People are the units, and there are too few of them in a group to show anything.
     """
     hidden: frozenset[int] = frozenset()
-    cohorts = cohorts_of(panel)
-    counts = {int(g): int((panel.start == g).sum()) for g in cohorts}
+    counts = dict(zip(facts.cohorts.tolist(), facts.units.tolist(), strict=False))
     if study.counts_people:
-        compared = int((panel.start > panel.periods[-1]).sum())
+        compared = facts.n_compared
         if any(cells.hides(n) for n in (sum(counts.values()), compared)):
             raise DisclosureError(
                 f"one of the two groups has fewer than {cells.threshold} people",
@@ -69,38 +67,38 @@ def showing(panel: Panel, study: Study, cells: SmallCells) -> Showing:
             small.append(min((n, g) for g, n in counts.items() if not cells.hides(n)))
         hidden = frozenset(g for _, g in small)
     stand_in = min((counts[g] for g in hidden), default=0)
-    return Showing(_lines(panel, study, cells), hidden, stand_in, _relative(panel, study, cells))
+    return Showing(_lines(facts, study, cells), hidden, stand_in, _relative(facts, study, cells))
 
 
-def _lines(panel: Panel, study: Study, cells: SmallCells) -> Literal["cohorts", "pooled", "none"]:
-    groups = [panel.start == g for g in cohorts_of(panel)]
-    compared = ~np.logical_or.reduce(groups)
-    if not _small(panel, study, cells, [*groups, compared]):
+def _lines(facts: Facts, study: Study, cells: SmallCells) -> Literal["cohorts", "pooled", "none"]:
+    treated = facts.treated
+    groups = [facts.starts == g for g in facts.cohorts]
+    if not _small(facts, study, cells, [*groups, ~treated]):
         return "cohorts"
-    pooled = len(groups) > 1 and not _small(panel, study, cells, [~compared, compared])
+    pooled = len(groups) > 1 and not _small(facts, study, cells, [treated, ~treated])
     return "pooled" if pooled else "none"
 
 
-def _relative(panel: Panel, study: Study, cells: SmallCells) -> bool:
-    if panel.counts is None:
+def _relative(facts: Facts, study: Study, cells: SmallCells) -> bool:
+    if facts.counts is None:
         return True
-    on = panel.periods[None, :] >= panel.start[:, None]
-    total = int(np.ceil(np.nansum(panel.counts[on])))
-    seen = int(np.isfinite(panel.counts[on]).sum())
+    on = facts.periods[None, :] >= facts.starts[:, None]
+    total = int(np.ceil(facts.counts[on].sum()))
+    seen = int(facts.seen[on].sum())
     others = [seen - total] if study.outcome.kind == "binary" else []
     return not any(cells.hides(n) for n in (total, *others))
 
 
-def _small(panel: Panel, study: Study, cells: SmallCells, groups: list[NDArray[np.bool_]]) -> bool:
-    return any(cells.hides(n) for group in groups if group.any() for n in totals(panel, study, group))
+def _small(facts: Facts, study: Study, cells: SmallCells, groups: list[NDArray[np.bool_]]) -> bool:
+    return any(cells.hides(n) for group in groups if group.any() for n in totals(facts, study, group))
 
 
-def totals(panel: Panel, study: Study, group: NDArray[np.bool_]) -> list[int]:
+def totals(facts: Facts, study: Study, group: NDArray[np.bool_]) -> list[int]:
     """Return every count of people that the means of a group rest on."""
-    seen = np.isfinite(panel.outcome[group]).sum(axis=0)
-    found = [int(group.sum()), *seen.tolist()] if study.counts_people else []
-    if panel.counts is not None:
-        sums = np.nansum(panel.counts[group], axis=0)
+    seen = facts.seen[group].sum(axis=0)
+    found = [int(facts.units[group].sum()), *seen.tolist()] if study.counts_people else []
+    if facts.counts is not None:
+        sums = facts.counts[group].sum(axis=0)
         found += np.ceil(sums).astype(int).tolist()
         if study.outcome.kind == "binary":
             found += (seen - sums).astype(int).tolist()

@@ -9,7 +9,6 @@ import numpy as np
 from evaltoolkit.designs.did.display import display, measure, noun, times
 from evaltoolkit.designs.did.figures import event_rows
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.rows import behind
 from evaltoolkit.results import Cell, Column, Estimate, TableData, interval
 
@@ -104,18 +103,16 @@ def cohorts(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     """Return the size of each cohort and of the comparison group, with the cohort's effect."""
     kind: Literal["people", "count"] = "people" if fitted.study.counts_people else "count"
     effect = {e.cohort: e for e in rows if e.kind == "cohort"}
-    starts, panel = cohorts_of(fitted.panel), fitted.panel
+    facts = fitted.facts
     found: list[tuple[Cell, ...]] = []
-    for g in starts.tolist():
+    for g, clusters in zip(facts.cohorts.tolist(), facts.clusters.tolist(), strict=False):
         label = fitted.data.calendar.label(g)
-        n, clusters = int((panel.start == g).sum()), int(np.unique(panel.clusters[panel.start == g]).size)
-        n = fitted.show.basis(np.array([g]), n)
+        n = fitted.show.basis(np.array([g]), facts.size(np.array([g])))
         cells = _cells(fitted, effect[label]) if label in effect else (None, None, "–", None, None)
         found.append((f"Started {label}", n, clusters if kind == "count" else None, *cells))
-    compared = panel.start > panel.periods[-1]
     words = "Started later" if fitted.data.last_as_comparison is not None else "Never started"
-    others = int(np.unique(panel.clusters[compared]).size) if kind == "count" else None
-    found.append((words, int(compared.sum()), others, None, None, "–", None, None))
+    others = facts.comparison_clusters if kind == "count" else None
+    found.append((words, facts.n_compared, others, None, None, "–", None, None))
     return TableData(
         key="cohorts", title="Who is compared: cohorts by their start", subtitle=measure(fitted),
         columns=_columns(

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.display import display
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.designs.did.showing import totals
 from evaltoolkit.results import Cell, Column, FigureData, number
 
@@ -24,11 +23,11 @@ def trajectories(fitted: Fitted) -> FigureData:
     calendar = fitted.data.calendar
     rows: list[tuple[Cell, ...]] = []
     for name, role, group in lines:
-        means = factor * _means(fitted, group)
+        means = factor * fitted.facts.means(group)
         basis = _basis(fitted, group)
         rows += [
             (int(t), calendar.label(int(t)), name, role, float(means[i]), basis)
-            for i, t in enumerate(fitted.panel.periods)
+            for i, t in enumerate(fitted.facts.periods)
             if np.isfinite(means[i])
         ]
     outcome = fitted.study.outcome.name
@@ -49,16 +48,6 @@ def trajectories(fitted: Fitted) -> FigureData:
     )  # fmt: skip
 
 
-def _means(fitted: Fitted, group: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the mean of those observed in each period, by weight, shape (T,); missing where nobody was."""
-    y, w = fitted.panel.outcome[group], fitted.panel.weights
-    weight = np.isfinite(y) * (1.0 if w is None else w[group][:, None])
-    total = weight.sum(axis=0)
-    found: NDArray[np.float64] = (np.where(weight > 0, y, 0.0) * weight).sum(axis=0) / np.where(total > 0, total, 1.0)
-    found[total == 0] = np.nan
-    return found
-
-
 def _why(fitted: Fitted) -> str:
     if fitted.show.lines == "pooled":
         return " Cohorts are drawn together because few people were counted in some of them."
@@ -70,13 +59,12 @@ def _hidden(fitted: Fitted) -> bool:
 
 
 def _lines(fitted: Fitted) -> list[Line]:
-    panel = fitted.panel
-    cohorts = cohorts_of(panel)
-    treated = np.isin(panel.start, cohorts)
+    facts = fitted.facts
+    cohorts, treated = facts.cohorts, facts.treated
     separate = fitted.show.lines != "pooled" and cohorts.size <= MOST_LINES
     if cohorts.size > 1 and separate:
         lines: list[Line] = [
-            (f"Started {fitted.data.calendar.label(int(g))}", "program", panel.start == g) for g in cohorts
+            (f"Started {fitted.data.calendar.label(int(g))}", "program", facts.starts == g) for g in cohorts
         ]
     else:
         lines = [("Started the program", "program", treated)]
@@ -89,7 +77,7 @@ def _lines(fitted: Fitted) -> list[Line]:
 def _basis(fitted: Fitted, group: NDArray[np.bool_]) -> int | None:
     """Return the smallest count behind a line; one line that must be hidden hides all of them."""
     groups = [g for _, _, g in _lines(fitted)] if _hidden(fitted) else [group]
-    found = [n for g in groups for n in totals(fitted.panel, fitted.study, g)]
+    found = [n for g in groups for n in totals(fitted.facts, fitted.study, g)]
     hidden = [n for n in found if fitted.small.hides(n)]
     if hidden:
         return min(hidden)
@@ -97,7 +85,7 @@ def _basis(fitted: Fitted, group: NDArray[np.bool_]) -> int | None:
 
 
 def _starts(fitted: Fitted) -> list[dict[str, Cell]]:
-    cohorts = cohorts_of(fitted.panel)
+    cohorts = fitted.facts.cohorts
     label = fitted.data.calendar.label
     if cohorts.size <= MOST_LINES:
         return [{"x": int(g), "label": f"Start, {label(int(g))}"} for g in cohorts]
@@ -105,14 +93,14 @@ def _starts(fitted: Fitted) -> list[dict[str, Cell]]:
 
 
 def _alt(fitted: Fitted, lines: list[Line]) -> str:
-    label, periods = fitted.data.calendar.label, fitted.panel.periods
+    label, periods = fitted.data.calendar.label, fitted.facts.periods
     first, last = label(int(periods[0])), label(int(periods[-1]))
     if _hidden(fitted):
         return f"Lines of group means from {first} to {last}; they are not shown, to protect small groups of people."
     factor, unit = display(fitted)
     said = []
     for name, _, group in lines:
-        means = factor * _means(fitted, group)
+        means = factor * fitted.facts.means(group)
         means = means[np.isfinite(means)]
         said.append(f"{name}: {number(float(means[0]))} to {number(float(means[-1]))}")
     return f"Lines of group means{', ' + unit if unit else ''}, from {first} to {last}. {'; '.join(said)}."

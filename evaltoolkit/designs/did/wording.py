@@ -7,7 +7,6 @@ from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.display import amount, compared_with, digits, display, span, times, what
 from evaltoolkit.designs.did.family import Measured
 from evaltoolkit.designs.did.fitted import AGGREGATIONS, Fitted, percent
-from evaltoolkit.designs.did.groups import cohorts_of
 from evaltoolkit.results import (
     Diagnostic,
     Estimand,
@@ -38,7 +37,7 @@ def statements(fitted: Fitted, checks: tuple[Diagnostic, ...]) -> Statements:
     """Return every sentence that the report prints."""
     m = fitted.headline
     finding = judge(m.estimate, m.low, m.high, fitted.study.outcome.smallest_effect_that_matters)
-    label, periods = fitted.data.calendar.label, fitted.panel.periods
+    label, periods = fitted.data.calendar.label, fitted.facts.periods
     return Statements(
         bottom_line=_bottom_line(fitted, m, finding),
         tile=_tile(fitted, m),
@@ -160,17 +159,17 @@ def _how_we_know(fitted: Fitted) -> str:
 
 
 def _approach(fitted: Fitted) -> tuple[str, ...]:
-    panel, unit = fitted.panel, fitted.unit
-    starts = cohorts_of(panel).size
+    facts, unit = fitted.facts, fitted.unit
+    starts = facts.cohorts.size
     people = fitted.study.counts_people
-    n_all, n_in = panel.outcome.shape[0], int((panel.start <= panel.periods[-1]).sum())
+    n_all, n_in = facts.n_units, facts.n_units - facts.n_compared
     all_of, treated = (fitted.small.people(n) if people else f"{n:,}" for n in (n_all, n_in))
     noun = fitted.data.calendar.noun
     seen = (
-        f"{all_of} {unit} were used from {plural(panel.periods.size, noun)}, others in each {noun}; {treated} of them "
+        f"{all_of} {unit} were used from {plural(facts.periods.size, noun)}, others in each {noun}; {treated} of them "
         "belong where the"
         if not fitted.options.panel
-        else f"{all_of} {unit} were followed over {plural(panel.periods.size, noun)}; {treated} of them started the"
+        else f"{all_of} {unit} were followed over {plural(facts.periods.size, noun)}; {treated} of them started the"
     )
     started = "program" if fitted.options.panel else "program started"
     first = f"{seen} {started}, in {plural(starts, f'different {noun}') if starts > 1 else _only_start(fitted)}."
@@ -181,7 +180,7 @@ def _approach(fitted: Fitted) -> tuple[str, ...]:
 
 
 def _only_start(fitted: Fitted) -> str:
-    return fitted.data.calendar.label(int(cohorts_of(fitted.panel)[0]))
+    return fitted.data.calendar.label(int(fitted.facts.cohorts[0]))
 
 
 def _estimated_by(fitted: Fitted) -> str:
