@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
 from evaltoolkit.study.origin import Origin
 
@@ -137,6 +138,36 @@ class DisclosureRules(Section):
         return self
 
 
+class MomentRules(Section):
+    """How rows are reduced to sums: stated beforehand where sums of several agencies are to be added."""
+
+    grid: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="Cut points that turn a covariate into a category: grid = { income = [10, 20] } makes three",
+    )
+    shift: float | tuple[float, ...] | None = Field(
+        None,
+        description="Taken out of the outcome before it is summed, one number or one for each period; it changes no "
+        "result, but keeps digits where levels are large; else rounded means of the data",
+    )
+
+    periods: tuple[Scalar, ...] = Field(
+        (), description="Every value of the time column, as written there; else those found in the data"
+    )
+    starts: tuple[Scalar, ...] = Field(
+        (), description="Every value of the start column but never; else those found in the data"
+    )
+
+    @field_validator("grid")
+    @classmethod
+    def _ascending(cls, grid: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        for name, cuts in grid.items():
+            if not cuts or any(b <= a for a, b in itertools.pairwise(cuts)):
+                msg = f"the cut points of '{name}' must be one or more numbers in ascending order"
+                raise ValueError(msg)
+        return grid
+
+
 class Context(Section):
     """The evaluator's own words, printed as they stand."""
 
@@ -187,6 +218,7 @@ class Study(Section):
     detection: Detection | None = None
     inference: Inference = Field(default_factory=Inference)
     disclosure: DisclosureRules = Field(default_factory=DisclosureRules)
+    moments: MomentRules = Field(default_factory=MomentRules)
     context: Context = Field(default_factory=Context)
     report: ReportOptions = Field(default_factory=ReportOptions)
     settings: FrozenMapping = Field(default_factory=dict)
