@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +52,54 @@ def newton(
     >>> newton([(one, np.ones(3), 1.0), (one, np.full(3, 3.0), 0.0)], np.zeros(1))[0].round(6).tolist()  # log(1 / 3)
     [-1.098612]
     """
+    path = newton_path(beta)
+    try:
+        at = next(path)
+        while True:
+            at = path.send(_likelihood(sample, at[0], careful=at[1]))
+    except StopIteration as end:
+        found: tuple[FloatArray, FloatArray] | None = end.value
+        return found
+
+
+Likelihood = tuple[FloatArray, FloatArray, float]
+"""Gradient, shape (k,), information, shape (k, k), and value of a log-likelihood (anything where nobody is careful)."""
+
+
+def newton_path(
+    beta: FloatArray,
+) -> Generator[tuple[FloatArray, bool], Likelihood, tuple[FloatArray, FloatArray] | None]:
+    """Say where the likelihood of a logit is wanted next, until coefficients and information are returned.
+
+    Whoever holds the rows answers: many logits can be followed side by side, one look at the rows for a step of all.
+
+    Parameters
+    ----------
+    beta
+        Where to begin, shape (k,).
+
+    Yields
+    ------
+    tuple
+        Coefficients, and whether the value of the log-likelihood is wanted with its derivatives.
+
+    Examples
+    --------
+    >>> path = newton_path(np.zeros(1))
+    >>> beta, careful = next(path)
+    >>> for _ in range(5):  # two of four are treated at coefficient zero, three of four at log(3)
+    ...     p = float(chance(beta)[0])
+    ...     try:
+    ...         beta, careful = path.send((np.array([3 - 4 * p]), np.array([[4 * p * (1 - p)]]), 0.0))
+    ...     except StopIteration as end:
+    ...         print(end.value[0].round(6))
+    [1.098612]
+    """
     step, value = np.zeros(beta.size), -np.inf
     done = False
     for _ in range(_ITERATIONS):
         careful = not done and float(np.abs(step).max(initial=0.0)) > 0.5
-        gradient, H, now = _likelihood(sample, beta, careful=careful)
+        gradient, H, now = yield beta, careful
         if careful and now < value - 1e-9 * abs(value):
             step = step / 2
             beta = beta - step
@@ -85,9 +128,7 @@ def chance(line: FloatArray) -> FloatArray:
     return found
 
 
-def _likelihood(
-    sample: list[tuple[FloatArray, FloatArray, float]], beta: FloatArray, *, careful: bool
-) -> tuple[FloatArray, FloatArray, float]:
+def _likelihood(sample: list[tuple[FloatArray, FloatArray, float]], beta: FloatArray, *, careful: bool) -> Likelihood:
     """Return gradient, information and, where one is careful, the value of a logit's log-likelihood."""
     gradient, H, value = np.zeros(beta.size), np.zeros((beta.size, beta.size)), 0.0
     for X, w, d in sample:

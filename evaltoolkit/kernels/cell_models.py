@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.cell_logit import blamed, chance, newton, solve, spans
+from evaltoolkit.kernels.cell_logit import blamed, newton, solve, spans
+from evaltoolkit.kernels.cell_terms import Cohort, Fitted, Model, OddsSums, begun, unweighted, weighted
 from evaltoolkit.kernels.cohorts import NEVER, CellError, Rule, comparison_units
 from evaltoolkit.kernels.least_squares import least_squares
 
@@ -17,8 +18,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Cell = tuple[int, int, int]
 
-TRIM = 0.995
-"""Comparison units with a score at or above this get weight zero, as in DRDID."""
 PILOT = 40_000
 SINGULAR = 1e-11
 """Least eigenvalue of covariates' correlations below which one follows from the others."""
@@ -156,66 +155,6 @@ def _gram(X: FloatArray, w: FloatArray, parts: list[slice]) -> FloatArray:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One cohort beside one comparison group, with all cells that share them.
-
-    Attributes
-    ----------
-    cohort, compared
-        Index of the cohort's start, and indices of the starts compared with.
-    cells, to, since
-        Which cells, and the indices of their period and base period, shape (c,).
-    slope
-        Change of the comparison group by covariates, shape (k, T): only differences of columns mean something.
-    score
-        Coefficients of the logit; None where nothing is weighted by a score.
-    odds_total
-        Total weight of the comparison group: 0 where the second term is left out.
-    moved, follow
-        How far comparison covariates are from the cohort's, through the regression, shape (k,), and through the score
-        by cell, shape (k, c).
-    treated, theirs
-        The two terms of each effect, shape (c,).
-    n_treated
-        Weight of the cohort.
-    """
-
-    cohort: int
-    compared: tuple[int, ...]
-    cells: IntArray
-    to: IntArray
-    since: IntArray
-    slope: FloatArray
-    score: FloatArray | None
-    odds_total: float
-    moved: FloatArray
-    follow: FloatArray
-    treated: FloatArray
-    theirs: FloatArray
-    n_treated: float
-
-    @property
-    def att(self) -> FloatArray:
-        """Effects, shape (c,)."""
-        found: FloatArray = self.treated - self.theirs
-        return found
-
-    @property
-    def gap(self) -> FloatArray:
-        """Slope of each cell's change, shape (k, c)."""
-        found: FloatArray = self.slope[:, self.to] - self.slope[:, self.since]
-        return found
-
-    def odds(self, X: FloatArray, rule: Rule) -> tuple[FloatArray, FloatArray]:
-        """Return odds (zero where trimmed) and probabilities of rows, shape (rows,) each."""
-        n = X.shape[1]
-        if self.score is None:
-            return np.full(n, 0.0 if rule.adjust == "regression" and X.shape[0] > 1 else 1.0), np.zeros(n)
-        p = chance(self.score @ X)
-        return np.where(p < TRIM, p / (1 - p), 0.0), p
-
-
 def models(rows: Stack, periods: IntArray, every: list[Cell], rule: Rule) -> Iterator[Model]:
     """Fit every cohort and comparison group that the cells need.
 
@@ -224,29 +163,43 @@ def models(rows: Stack, periods: IntArray, every: list[Cell], rule: Rule) -> Ite
     CellError
         A cell has no comparison units, its covariates are collinear among them, or they tell the cohort apart.
     """
-    alike: dict[tuple[int, tuple[int, ...]], list[tuple[int, int, int]]] = {}
-    for k, cell in enumerate(every):
-        g, t, base = cell
-        compared = tuple(np.flatnonzero(comparison_units(rows.starts, periods, rule, cell)).tolist())
-        if not compared:
-            raise CellError("empty", g)
-        if t != base:
-            place = (k, int(np.searchsorted(periods, t)), int(np.searchsorted(periods, base)))
-            alike.setdefault((int(np.searchsorted(rows.starts, g)), compared), []).append(place)
     before: dict[int, FloatArray] = {}
     shared: dict[tuple[int, ...], Fitted] = {}
-    for (j, compared), members in alike.items():
+    for (j, compared), members in alike(rows.starts, periods, every, rule).items():
         if compared not in shared:
             shared[compared] = _fitted(rows, rule, int(rows.starts[j]), [rows.rows(c) for c in compared])
-        those = (j, compared, np.array(members, dtype=np.int64))
-        found = _model(rows, rule, those, shared[compared], before.get(j))
+        found = _model(rows, rule, (j, compared, members), shared[compared], before.get(j))
         if found.score is not None:
             before[j] = found.score
         yield found
 
 
-Fitted = tuple[FloatArray, FloatArray]
-"""Cross-product of a comparison group's covariates, and its regression by period, shape (k, T)."""
+def alike(
+    starts: IntArray, periods: IntArray, every: list[Cell], rule: Rule
+) -> dict[tuple[int, tuple[int, ...]], IntArray]:
+    """Return the cells of each cohort and comparison group: places of the cell, its period and its base, (c, 3).
+
+    Raises
+    ------
+    CellError
+        A cell has no comparison units.
+
+    Examples
+    --------
+    >>> found = alike(np.array([3, NEVER]), np.array([1, 2, 3]), [(3, 2, 1), (3, 3, 2)], Rule())
+    >>> [(key, members.tolist()) for key, members in found.items()]
+    [((0, (1,)), [[0, 1, 0], [1, 2, 1]])]
+    """
+    found: dict[tuple[int, tuple[int, ...]], list[tuple[int, int, int]]] = {}
+    for k, cell in enumerate(every):
+        g, t, base = cell
+        compared = tuple(np.flatnonzero(comparison_units(starts, periods, rule, cell)).tolist())
+        if not compared:
+            raise CellError("empty", g)
+        if t != base:
+            place = (k, int(np.searchsorted(periods, t)), int(np.searchsorted(periods, base)))
+            found.setdefault((int(np.searchsorted(starts, g)), compared), []).append(place)
+    return {key: np.array(members, dtype=np.int64) for key, members in found.items()}
 
 
 def _fitted(rows: Stack, rule: Rule, g: int, parts: list[slice]) -> Fitted:
@@ -262,35 +215,24 @@ def _fitted(rows: Stack, rule: Rule, g: int, parts: list[slice]) -> Fitted:
 def _model(
     rows: Stack, rule: Rule, place: tuple[int, tuple[int, ...], IntArray], fitted: Fitted, guess: FloatArray | None
 ) -> Model:
-    j, compared, members = place
-    gram, slope = fitted
-    which, to, since = members.T
+    j, compared, _ = place
     k = rows.X.shape[0]
     mine, parts = rows.rows(j), [rows.rows(c) for c in compared]
-    g = int(rows.starts[j])
-    n1 = float(rows.size[mine].sum())
-    at = rows.X[:, mine] @ rows.size[mine] / n1
-    mean = rows.total[:, mine].sum(axis=1) / n1 - at @ slope
+    mass = float(rows.size[mine].sum())
+    cohort = Cohort(mass, rows.X[:, mine] @ rows.size[mine] / mass, rows.total[:, mine].sum(axis=1) / mass)
     score, information = None, np.zeros((k, k))
     if k > 1 and rule.adjust != "regression":
-        score, information = _score(rows, g, mine, parts, guess)
-    blank = Model(
-        j, compared, which, to, since, slope, score, 0.0, np.zeros(k), np.zeros((k, which.size)),
-        mean[to] - mean[since], np.zeros(which.size), n1,
-    )  # fmt: skip
+        score, information = _score(rows, int(rows.starts[j]), mine, parts, guess)
+    blank = begun(place, fitted, cohort, score)
     if rule.adjust == "regression" and k > 1:
-        return replace(blank, moved=solve(gram, -at))
-    return _weighted(rows, rule, blank, gram, at, information)
+        return unweighted(blank, fitted, cohort)
+    return weighted(blank, rule, fitted, (cohort, _odds_sums(rows, rule, blank), information))
 
 
-def _weighted(
-    rows: Stack, rule: Rule, blank: Model, gram: FloatArray, at: FloatArray, information: FloatArray
-) -> Model:
-    """Fill in the term of the comparison group."""
-    k = rows.X.shape[0]
-    total, first = 0.0, np.zeros(k)
-    outcome, outcome_x = np.zeros(rows.total.shape[0]), np.zeros((k, rows.total.shape[0]))
-    second = np.zeros((k, k))
+def _odds_sums(rows: Stack, rule: Rule, blank: Model) -> OddsSums:
+    k, T = rows.X.shape[0], rows.total.shape[0]
+    total, first, second = 0.0, np.zeros(k), np.zeros((k, k))
+    outcome, outcome_x = np.zeros(T), np.zeros((k, T))
     for s in spans([rows.rows(c) for c in blank.compared]):
         X = rows.X[:, s]
         e = blank.odds(X, rule)[0]
@@ -303,25 +245,23 @@ def _weighted(
             second += (X * weight) @ X.T
     if total <= 0:
         raise CellError("separation", int(rows.starts[blank.cohort]))
-    left = (outcome - first @ blank.slope) / total
-    theirs = left[blank.to] - left[blank.since]
-    moved = np.zeros(k)
-    if rule.adjust != "weighting":
-        moved = solve(gram, first / total - at)
-    follow = np.zeros((k, theirs.size))
-    if blank.score is not None:
-        spread = (outcome_x - second @ blank.slope) / total
-        pull = spread[:, blank.to] - spread[:, blank.since] - np.outer(first / total, theirs)
-        follow = solve(information, pull)
-    return replace(blank, odds_total=total, moved=moved, follow=follow, theirs=theirs)
+    return OddsSums(total, first, second, outcome, outcome_x)
+
+
+def singular(gram: FloatArray) -> bool:
+    """Say whether a covariate of a comparison group follows from the others, from their cross-product.
+
+    >>> singular(np.array([[4.0, 2], [2, 1]])), singular(np.array([[4.0, 2], [2, 2]]))
+    (True, False)
+    """
+    scale = np.sqrt(np.clip(np.diag(gram), 0.0, None))
+    return not ((scale > 0).all() and float(np.linalg.eigvalsh(gram / np.outer(scale, scale))[0]) > SINGULAR)
 
 
 def _checked(rows: Stack, g: int, parts: list[slice]) -> FloatArray:
     """Return the cross-product of the comparison group's covariates, or say which column is to blame."""
     gram = _gram(rows.X, rows.size, parts)
-    scale = np.sqrt(np.clip(np.diag(gram), 0.0, None))
-    fine = bool((scale > 0).all()) and float(np.linalg.eigvalsh(gram / np.outer(scale, scale))[0]) > SINGULAR
-    if not fine:
+    if singular(gram):
         kept = np.concatenate([rows.order[s] for s in parts])
         fit = least_squares(rows.raw[kept], np.zeros(kept.size))
         raise CellError("collinear", g, int(fit.aliased[0]) if fit.aliased.size else 0)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from evaltoolkit.kernels.aggregate import Sizes
 from evaltoolkit.kernels.cell_logit import spans
-from evaltoolkit.kernels.cell_models import Cell, Model, Stack
+from evaltoolkit.kernels.cell_models import Cell, Stack
+from evaltoolkit.kernels.cell_terms import Model
 from evaltoolkit.kernels.cohorts import NEVER, Rule
 
 FloatArray = NDArray[np.float64]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from evaltoolkit.kernels.balance import effective_size, standard_deviations
-from evaltoolkit.kernels.cell_models import TRIM, Stack, models, stack
+from evaltoolkit.kernels.cell_models import Stack, models, stack
+from evaltoolkit.kernels.cell_terms import TRIM
 from evaltoolkit.kernels.cohorts import CellError, Rule, cells, comparison_units
 
 FloatArray = NDArray[np.float64]

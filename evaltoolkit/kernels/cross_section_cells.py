@@ -11,7 +11,8 @@ from scipy import linalg
 from scipy.special import expit
 
 from evaltoolkit.kernels.cell_logit import blamed, newton
-from evaltoolkit.kernels.cell_models import PILOT, TRIM, Cell, stack
+from evaltoolkit.kernels.cell_models import PILOT, Cell, stack
+from evaltoolkit.kernels.cell_terms import TRIM
 from evaltoolkit.kernels.cohorts import CellError, Rule, cells, comparison_units
 from evaltoolkit.kernels.least_squares import least_squares
 

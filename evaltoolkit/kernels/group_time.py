@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.kernels.aggregate import Sizes
-from evaltoolkit.kernels.cell_models import TRIM, Cell, distinct, models, stack
+from evaltoolkit.kernels.cell_models import Cell, distinct, models, stack
 from evaltoolkit.kernels.cell_scores import joint
+from evaltoolkit.kernels.cell_terms import TRIM
 from evaltoolkit.kernels.cohorts import NEVER, CellError, Rule, cells, comparison_units
 
 __all__ = [

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.kernels.aggregate import Sizes
-from evaltoolkit.kernels.cell_models import Cell, Model, Stack, models, stack
+from evaltoolkit.kernels.cell_models import Cell, Stack, models, stack
 from evaltoolkit.kernels.cell_scores import Columns, loadings
+from evaltoolkit.kernels.cell_terms import Model
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import CellError, Rule, cells, comparison_units
 from evaltoolkit.kernels.group_time import GroupTime, Study

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.cell_models import Cell, Model, Stack, models, stack
+from evaltoolkit.kernels.cell_models import Cell, Stack, models, stack
 from evaltoolkit.kernels.cell_scores import loadings
+from evaltoolkit.kernels.cell_terms import Model
 from evaltoolkit.kernels.cohorts import CellError, Rule, comparison_units
 
 FloatArray = NDArray[np.float64]
