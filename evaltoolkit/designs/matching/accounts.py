@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evaltoolkit.designs.matching import weighting_words
 from evaltoolkit.designs.matching.change import parallel_trends
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.method_words import described, sources
 from evaltoolkit.designs.matching.score import MODEL_WORDS
@@ -40,20 +41,20 @@ def assumptions(checks: tuple[Diagnostic, ...]) -> tuple[Assumption, ...]:
     )
 
 
-def methods(fitted: Fitted) -> tuple[Method, ...]:
+def methods(fitted: Facts) -> tuple[Method, ...]:
     """Return the methods with their equations."""
     if fitted.weighted:
         words = weighting_words
         found = [*_missing(fitted), words.weights_method(fitted), words.effect_method(fitted)]
         found.append(words.errors_method(fitted))
-        scored = bool(fitted.score.names) and fitted.options.weights_from in FROM_SCORE
+        scored = bool(fitted.score_model.names) and fitted.options.weights_from in FROM_SCORE
         return (_score(fitted), *found) if scored else tuple(found)
     found = [*_missing(fitted), described(fitted), _effect(fitted), _errors(fitted)]
-    return (_score(fitted), *found) if fitted.score.names else tuple(found)
+    return (_score(fitted), *found) if fitted.score_model.names else tuple(found)
 
 
-def _score(fitted: Fitted) -> Method:
-    score = fitted.score
+def _score(fitted: Facts) -> Method:
+    score = fitted.score_model
     assert score.model is not None
     assert score.gradient is not None
     left = {"probit": "normal quantile of", "cloglog": "complementary log-log of"}.get(score.model, "logit")
@@ -73,9 +74,9 @@ def _score(fitted: Fitted) -> Method:
     )  # fmt: skip
 
 
-def _missing(fitted: Fitted) -> tuple[Method, ...]:
-    completed = fitted.people.completed
-    if completed is None or not completed.gaps:
+def _missing(fitted: Facts) -> tuple[Method, ...]:
+    completed = fitted.people.completed if isinstance(fitted, Fitted) else None
+    if not isinstance(fitted, Fitted) or completed is None or not completed.gaps:
         return ()
     if fitted.imputed is None:
         text = (
@@ -104,7 +105,7 @@ def _missing(fitted: Fitted) -> tuple[Method, ...]:
     )  # fmt: skip
 
 
-def _effect(fitted: Fitted) -> Method:
+def _effect(fitted: Facts) -> Method:
     if fitted.options.outcome_before:
         return _change(fitted)
     if fitted.options.effect == "g-computation" and fitted.study.outcome.kind != "continuous":
@@ -138,7 +139,7 @@ def _effect(fitted: Fitted) -> Method:
     )  # fmt: skip
 
 
-def _change(fitted: Fitted) -> Method:
+def _change(fitted: Facts) -> Method:
     adjusted = (
         " Covariates and their products with treatment enter the regression of the change, centered at the matched "
         "focal group."
@@ -159,7 +160,7 @@ def _change(fitted: Fitted) -> Method:
     )  # fmt: skip
 
 
-def _g_computation(fitted: Fitted) -> Method:
+def _g_computation(fitted: Facts) -> Method:
     logit = fitted.study.outcome.kind in {"binary", "proportion"}
     name, link = ("Logistic", "logit") if logit else ("Log-linear (Poisson)", "log")
     return Method(
@@ -179,7 +180,7 @@ def _g_computation(fitted: Fitted) -> Method:
     )  # fmt: skip
 
 
-def _errors(fitted: Fitted) -> Method:
+def _errors(fitted: Facts) -> Method:
     effect = fitted.main
     text = f"{effect.inference[:1].upper()}{effect.inference[1:]}: {effect.why}. "
     if effect.inference.startswith(("CR1", "two-way CR1")):
@@ -190,13 +191,13 @@ def _errors(fitted: Fitted) -> Method:
     return Method(title="Standard errors", text=f"{text}{law}{_given(fitted)}")
 
 
-def _given(fitted: Fitted) -> str:
+def _given(fitted: Facts) -> str:
     if "2016" in fitted.main.inference or "of people" in fitted.main.inference:
         return "That the score is estimated is taken into account."
     return "They treat the score as given."
 
 
-def limits(fitted: Fitted) -> tuple[str, ...]:
+def limits(fitted: Facts) -> tuple[str, ...]:
     """Return the limits that every reader should know."""
     if fitted.weighted:
         return weighting_words.limits(fitted)
@@ -280,7 +281,7 @@ _IMPUTED = (
 )  # fmt: skip
 
 
-def references(fitted: Fitted) -> tuple[Reference, ...]:
+def references(fitted: Facts) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
     if fitted.weighted:
         return weighting_words.references(fitted)
@@ -288,8 +289,8 @@ def references(fitted: Fitted) -> tuple[Reference, ...]:
     if fitted.main.inference.startswith("two-way"):
         found.append(_TWO_WAY)
     found += [source for name, source in _BY_METHOD.items() if fitted.main.inference.startswith(name)]
-    if fitted.matched.width is not None:
+    if fitted.made.width is not None:
         found.append(_CALIPER)
-    if fitted.imputed is not None:
+    if isinstance(fitted, Fitted) and fitted.imputed is not None:
         found += _IMPUTED
     return tuple(found)

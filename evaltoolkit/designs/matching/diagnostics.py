@@ -6,6 +6,7 @@ import numpy as np
 
 from evaltoolkit.designs.matching.change import change_checks
 from evaltoolkit.designs.matching.equivalence import equivalence
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.left_out import describes
@@ -19,7 +20,7 @@ FEW_PAIRS = 30
 _NO_CALIPER = ("subclass", "exact", "coarsened-exact", "cardinality", "kernel")
 
 
-def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
+def checks(fitted: Facts) -> tuple[Diagnostic, ...]:
     """Return every check of a matched comparison."""
     found = [
         _balance(fitted), _predicted(fitted), _products(fitted), equivalence(fitted), _variances(fitted),
@@ -29,7 +30,8 @@ def checks(fitted: Fitted) -> tuple[Diagnostic, ...]:
         found += weighting_checks(fitted)
     else:
         found += [_unmatched(fitted), _caliper(fitted), stability(fitted), _pairs(fitted)]
-    found += [*missing_checks(fitted), *change_checks(fitted)]
+    if isinstance(fitted, Fitted):
+        found += [*missing_checks(fitted), *change_checks(fitted)]
     if fitted.main.aliased:
         found.append(_aliased(fitted))
     if fitted.main.separated:
@@ -41,11 +43,11 @@ def _verdict(value: float, good: float, poor: float) -> VerdictWord:
     return "pass" if value <= good else "caution" if value <= poor else "fail"
 
 
-def _name(fitted: Fitted, j: int) -> str:
-    return ("score", *fitted.people.covariates.shown_names)[j]
+def _name(fitted: Facts, j: int) -> str:
+    return ("score", *fitted.names)[j]
 
 
-def _balance(fitted: Fitted) -> Diagnostic:
+def _balance(fitted: Facts) -> Diagnostic:
     sizes = np.abs(fitted.after.smd[1:])
     j = int(np.argmax(sizes))
     worst = float(sizes[j])
@@ -55,7 +57,7 @@ def _balance(fitted: Fitted) -> Diagnostic:
     if not hidden:
         largest = (
             f"The largest standardized difference that remains is {number(worst, 2)} "
-            f"({fitted.people.covariates.shown_names[j]}); before {fitted.doing} it was "
+            f"({fitted.names[j]}); before {fitted.doing} it was "
             f"{number(float(np.abs(fitted.before.smd[1:]).max()), 2)} at most"
         )
     text = (
@@ -69,7 +71,7 @@ def _balance(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _products(fitted: Fitted) -> Diagnostic:
+def _products(fitted: Facts) -> Diagnostic:
     question = "Are the groups alike on squares and products of what was measured too?"
     found = fitted.products
     if found is None or found.one.size == 0:
@@ -91,7 +93,7 @@ def _products(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _predicted(fitted: Fitted) -> Diagnostic:
+def _predicted(fitted: Facts) -> Diagnostic:
     before, after = (abs(float(found.smd[0])) for found in fitted.baseline.predicted)
     question = f"Are the {fitted.done} groups alike on what foretells the outcome?"
     if not np.isfinite(after):
@@ -109,7 +111,7 @@ def _predicted(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _variances(fitted: Fitted) -> Diagnostic:
+def _variances(fitted: Facts) -> Diagnostic:
     ratios = fitted.after.variance_ratio[1:]
     known = np.flatnonzero(np.isfinite(ratios) & (ratios > 0))
     question = f"Do the {fitted.done} groups vary alike?"
@@ -129,15 +131,9 @@ def _variances(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _overlap(fitted: Fitted) -> Diagnostic:
-    focal, line, t = fitted.matched.focal, fitted.matched.line, fitted.people.treated
-    if line is None:
-        line = fitted.score.probability
-    outside = 0
-    for group, others in ((t, line[~t]), (~t, line[t])):
-        mine = line[focal & group]
-        outside += int(((mine < others.min()) | (mine > others.max())).sum())
-    share = outside / int(focal.sum())
+def _overlap(fitted: Facts) -> Diagnostic:
+    outside = fitted.outside
+    share = outside / sum(group.n for group in fitted.focal)
     hidden = fitted.study.counts_people and fitted.cells.hides(outside)
     shown = "A small share" if hidden else f"{number(100 * share, 1)}%"
     who = fitted.focal_words
@@ -150,31 +146,31 @@ def _overlap(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _unmatched(fitted: Fitted) -> Diagnostic:
-    focal = fitted.matched.focal
-    left = int((focal & ~fitted.used).sum())
-    share = left / int(focal.sum())
+def _unmatched(fitted: Facts) -> Diagnostic:
+    left = sum(group.n - group.used for group in fitted.focal)
+    share = left / sum(group.n for group in fitted.focal)
     people = fitted.study.counts_people
     hidden = people and fitted.cells.hides(left)
     count = fitted.cells.people(left) if people else f"{left:,}"
     who = fitted.focal_words
     text = f"Of the {who}, {count} found no match."
     if left:
-        text += " The effect is about those who did, not about all. " + describes(fitted)
+        text += " The effect is about those who did, not about all. "
+        text += describes(fitted) if isinstance(fitted, Fitted) else ""
     return Diagnostic(
         name="unmatched", question=f"Did the {who} find matches?", statistic="share without a match",
         value=None if hidden else share, threshold=0.05, verdict=_verdict(share, 0.05, 0.25), text=text.strip(),
     )  # fmt: skip
 
 
-def _caliper(fitted: Fitted) -> Diagnostic:
-    options, width = fitted.options, fitted.matched.width
+def _caliper(fitted: Facts) -> Diagnostic:
+    options, width = fitted.options, fitted.made.width
     question = "Were poor matches kept out?"
     if options.method in _NO_CALIPER:
         text = "People are compared in strata, in balance or with weights, which knows no caliper."
         return Diagnostic(name="caliper", question=question, verdict="not-applicable", text=text)
     if width is None or options.caliper is None:
-        everyone = fitted.matched.complete
+        everyone = fitted.made.complete
         far = {"full": "sets may hold people who are far apart", "optimal": "single pairs may be far apart"}
         paired = far.get(
             options.method,
@@ -196,9 +192,9 @@ def _caliper(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _pairs(fitted: Fitted) -> Diagnostic:
+def _pairs(fitted: Facts) -> Diagnostic:
     by_person = fitted.main.inference.startswith("HC1")
-    n = int(fitted.used.sum()) if by_person else fitted.matched.n_sets
+    n = fitted.n_used if by_person else fitted.made.n_sets
     what = fitted.unit if by_person else "matched sets"
     hidden = fitted.study.counts_people and fitted.cells.hides(n)
     count = fitted.cells.people(n) if fitted.study.counts_people else f"{n:,}"
@@ -223,7 +219,7 @@ def _separated() -> Diagnostic:
     )  # fmt: skip
 
 
-def _aliased(fitted: Fitted) -> Diagnostic:
+def _aliased(fitted: Facts) -> Diagnostic:
     text = (
         f"In the {fitted.done} sample these terms of the outcome model follow from the others and were left out: "
         + ", ".join(fitted.main.aliased) + "."

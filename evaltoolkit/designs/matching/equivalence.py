@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 
 from evaltoolkit.designs.matching.baseline import Category, category
-from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.kernels.balance import is_binary
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.results import Diagnostic, TableData, number, plural
 from evaltoolkit.results.types import Cell, Column, VerdictWord
 
@@ -28,20 +27,19 @@ _WORDS: Final[dict[tuple[Category, bool], str]] = {
 }
 
 
-def adjusted(fitted: Fitted) -> tuple[bool, ...]:
+def adjusted(fitted: Facts) -> tuple[bool, ...]:
     """Return for each shown covariate whether the outcome model adjusts for it."""
-    names = fitted.people.covariates.shown_names
+    names = fitted.names
     if fitted.options.effect in UNADJUSTED:
         return (False,) * len(names)
     return tuple(name not in fitted.main.aliased for name in names)
 
 
-def equivalence_table(fitted: Fitted) -> TableData:
+def equivalence_table(fitted: Facts) -> TableData:
     """Return for each covariate its difference at baseline, whether it is adjusted for, and what follows."""
     rows: list[tuple[Cell, ...]] = []
-    shown = fitted.people.covariates
-    for j, (name, size, in_model) in enumerate(zip(shown.shown_names, fitted.sizes, adjusted(fitted), strict=True)):
-        kind = "Cox index" if is_binary(shown.shown[:, j]) else "Hedges' g"
+    for j, (name, size, in_model) in enumerate(zip(fitted.names, fitted.sizes, adjusted(fitted), strict=True)):
+        kind = "Cox index" if fitted.binary[j] else "Hedges' g"
         found = category(float(size), SATISFIED, LIMIT)
         basis = fitted.bases[j] if fitted.study.counts_people else None
         value = float(size) if np.isfinite(size) else None
@@ -62,7 +60,7 @@ def equivalence_table(fitted: Fitted) -> TableData:
     )  # fmt: skip
 
 
-def equivalence(fitted: Fitted) -> Diagnostic:
+def equivalence(fitted: Facts) -> Diagnostic:
     """Return the verdict over all covariates."""
     found = [category(float(size), SATISFIED, LIMIT) for size in fitted.sizes]
     open_ones = sum(one == "adjust" and not inside for one, inside in zip(found, adjusted(fitted), strict=True))
@@ -78,7 +76,7 @@ def _verdict(apart: int, undefined: int, open_ones: int) -> VerdictWord:
     return "caution" if apart or undefined or open_ones else "pass"
 
 
-def _text(fitted: Fitted, found: list[Category], open_ones: int) -> str:
+def _text(fitted: Facts, found: list[Category], open_ones: int) -> str:
     undefined, middle = found.count("not defined"), found.count("adjust")
     lines = [
         f"Of {plural(len(found), 'covariate')}, {found.count('satisfied')} differ by at most {SATISFIED} (Hedges' g, "

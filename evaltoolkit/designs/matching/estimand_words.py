@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.results import Estimand
 
 _SYMBOLS = {
@@ -23,16 +23,16 @@ _WORDS = {
 }
 
 
-def estimand(fitted: Fitted) -> Estimand:
+def estimand(fitted: Facts) -> Estimand:
     """Return whose effect is estimated, in symbols and words."""
-    some = "" if fitted.matched.complete or fitted.weighted else " and for whom somebody alike was found"
+    some = "" if fitted.made.complete or fitted.weighted else " and for whom somebody alike was found"
     name = fitted.options.estimand
     change = "; both groups are taken to have changed alike but for the program"
     words = _WORDS[name].format(some=some) + (change if fitted.options.outcome_before else "")
     return Estimand(symbol=_SYMBOLS[name], words=words)
 
 
-def whose(fitted: Fitted) -> str:
+def whose(fitted: Facts) -> str:
     """Return whose effect it is, short, for sentences to staff."""
     unit = fitted.unit
     return {

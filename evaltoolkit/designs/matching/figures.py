@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaltoolkit.designs.matching.fitted import Fitted, basis_of
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.results import Cell, Column, Estimate, FigureData, interval, level_text, number
 
 GOOD_SMD, POOR_SMD = 0.1, 0.25
-_BINS = 20
-_FEWEST_BINS = 4
 
 
-def figures(fitted: Fitted, rows: tuple[Estimate, ...]) -> tuple[FigureData, ...]:
+def figures(fitted: Facts, rows: tuple[Estimate, ...]) -> tuple[FigureData, ...]:
     """Return the figures: effects, balance, overlap."""
     return (forest(fitted, rows), love(fitted), overlap(fitted))
 
 
-def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
+def forest(fitted: Facts, rows: tuple[Estimate, ...]) -> FigureData:
     """Return the effect and the other way to estimate it."""
     shown = [e for e in rows if e.kind in {"overall", "variant"}]
     factor, unit = display(fitted)
@@ -51,7 +49,7 @@ def forest(fitted: Fitted, rows: tuple[Estimate, ...]) -> FigureData:
     )  # fmt: skip
 
 
-def display(fitted: Fitted) -> tuple[float, str]:
+def display(fitted: Facts) -> tuple[float, str]:
     """Return what effects are multiplied with for display, and their unit in words (none for a continuous outcome)."""
     outcome = fitted.study.outcome
     if outcome.kind in {"binary", "proportion"}:
@@ -65,7 +63,7 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-def love(fitted: Fitted) -> FigureData:
+def love(fitted: Facts) -> FigureData:
     """Return standardized mean differences before and after matching: the summaries, then covariates by size."""
     before, after = np.abs(fitted.before.smd[1:]), np.abs(fitted.after.smd[1:])
     over_before, over_after = int((before > GOOD_SMD).sum()), int((after > GOOD_SMD).sum())
@@ -92,15 +90,15 @@ def love(fitted: Fitted) -> FigureData:
     )  # fmt: skip
 
 
-def _love_rows(fitted: Fitted) -> tuple[tuple[Cell, ...], ...]:
+def _love_rows(fitted: Facts) -> tuple[tuple[Cell, ...], ...]:
     people = fitted.study.counts_people
-    everybody = int(fitted.used.sum()) if people else None
+    everybody = fitted.n_used if people else None
     smd = (fitted.before.smd, fitted.after.smd)
     found: list[tuple[Cell, ...]] = [("Score", _size(smd[0][0]), _size(smd[1][0]), everybody)]
     one, two = (balance.smd[0] for balance in fitted.baseline.predicted)
     found.append(("Predicted outcome", _size(one), _size(two), everybody))
     for j in np.argsort(-np.abs(smd[0][1:]), kind="stable").tolist():
-        name, basis = fitted.people.covariates.shown_names[j], fitted.bases[j] if people else None
+        name, basis = fitted.names[j], fitted.bases[j] if people else None
         found.append((name, _size(smd[0][j + 1]), _size(smd[1][j + 1]), basis))
     return tuple(row for row in found if row[1:3] != (None, None))
 
@@ -109,20 +107,17 @@ def _size(value: float) -> float | None:
     return abs(float(value)) if np.isfinite(value) else None
 
 
-def overlap(fitted: Fitted) -> FigureData:
+def overlap(fitted: Facts) -> FigureData:
     """Return shares of each group in bins of the score, before and after matching; bins of few people are hidden."""
-    edges = _edges(fitted)
+    found = fitted.overlap
     rows: list[tuple[Cell, ...]] = []
-    counts = {panel: _counts(fitted, edges, matched=panel.startswith("After")) for panel in fitted.moments}
-    bases = _bin_bases(fitted)
-    for panel in counts:
-        shares = [c / max(c.sum(), 1e-300) for c in counts[panel]]
-        for k in range(edges.size - 1):
+    for panel, shares in zip(fitted.moments, (found.before, found.after), strict=True):
+        for k in range(found.low.size):
             rows.append((
-                panel, float(edges[k]), float(edges[k + 1]), float(shares[0][k]), float(shares[1][k]),
-                bases[0][k], bases[1][k],
+                panel, float(found.low[k]), float(found.high[k]), _cell(shares[0, k]), _cell(shares[1, k]),
+                found.bases[0][k], found.bases[1][k],
             ))  # fmt: skip
-    name = "propensity score" if fitted.people.distance is None else fitted.options.distance
+    name = "propensity score" if fitted.options.column is None else fitted.options.column
     return FigureData(
         key="overlap", kind="overlap", section="checks",
         headline=f"How the scores of the two groups overlap, before and after {fitted.doing}",
@@ -143,7 +138,11 @@ def overlap(fitted: Fitted) -> FigureData:
     )  # fmt: skip
 
 
-def _overlap_words(fitted: Fitted) -> str:
+def _cell(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _overlap_words(fitted: Facts) -> str:
     before, after = abs(float(fitted.before.smd[0])), abs(float(fitted.after.smd[0]))
     if not (np.isfinite(before) and np.isfinite(after)):
         return "The scores of the groups are shown side by side."
@@ -151,43 +150,3 @@ def _overlap_words(fitted: Fitted) -> str:
         f"The mean scores are {number(before, 2)} standard deviations apart before {fitted.doing} and "
         f"{number(after, 2)} after."
     )
-
-
-def _edges(fitted: Fitted) -> np.ndarray:
-    """Return bin edges: fewer bins where there are few people, none finer than a twentieth of the range."""
-    values = fitted.score.probability
-    bins = int(np.clip(min(fitted.people.treated.sum(), (~fitted.people.treated).sum()) // 15, _FEWEST_BINS, _BINS))
-    if fitted.people.distance is None:
-        return np.linspace(0.0, 1.0, bins + 1)
-    return np.linspace(float(values.min()), float(values.max()), bins + 1)
-
-
-def _counts(fitted: Fitted, edges: np.ndarray, *, matched: bool) -> tuple[np.ndarray, np.ndarray]:
-    values, t = fitted.score.probability, fitted.people.treated
-    weights = fitted.matched.weights if matched else np.ones(t.size)
-    one, two = (np.histogram(values[g], edges, weights=weights[g])[0] for g in (t, ~t))
-    return one, two
-
-
-def _bin_bases(fitted: Fitted) -> tuple[list[int | None], ...]:
-    """Return for each group and bin the count that governs both panels: people in it, matched or left out."""
-    edges = _edges(fitted)
-    bins = edges.size - 1
-    if not fitted.study.counts_people:
-        return [None] * bins, [None] * bins
-    found: list[list[int | None]] = []
-    for group in (fitted.people.treated, ~fitted.people.treated):
-        parts = [
-            np.histogram(fitted.score.probability[part], edges)[0]
-            for part in (group, group & fitted.used, group & ~fitted.used)
-        ]
-        bases = [basis_of([int(p[k]) for p in parts], fitted.cells) for k in range(bins)]
-        secret = [k for k in range(bins) if fitted.cells.hides(bases[k])]
-        if len(secret) == 1 and bins > 1:
-            second = min(
-                (k for k in range(bins) if k not in secret and bases[k] > 0), key=lambda k: bases[k], default=None
-            )
-            if second is not None:
-                bases[second] = bases[secret[0]]
-        found.append(list(bases))
-    return tuple(found)

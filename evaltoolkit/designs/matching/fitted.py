@@ -9,21 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
-from evaltoolkit.designs.matching.baseline import Baseline, measure
+from evaltoolkit.designs.matching.baseline import measure
 from evaltoolkit.designs.matching.covariates import Covariates
 from evaltoolkit.designs.matching.effects import Asked, Effect
 from evaltoolkit.designs.matching.estimating import effect_of
+from evaltoolkit.designs.matching.facts import Facts, Group, Made, ScoreModel
+from evaltoolkit.designs.matching.histogram import basis_of, histogram
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.matching import match
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.outcome_fit import Way
-from evaltoolkit.designs.matching.people import People, unit_word
+from evaltoolkit.designs.matching.people import People
 from evaltoolkit.designs.matching.score import Score, estimated_score
-from evaltoolkit.designs.matching.weighted_effects import FAMILIES
 from evaltoolkit.errors import DisclosureError, EvaluationError, SeparationError
-from evaltoolkit.kernels.arm_models import Family
-from evaltoolkit.kernels.balance import Balance, is_binary
-from evaltoolkit.kernels.balance_products import ProductBalance
+from evaltoolkit.kernels.balance import effective_size, is_binary
 from evaltoolkit.kernels.rubin import Pooled
 from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
@@ -59,108 +58,26 @@ class Imputed:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """One matching study, fitted.
+class Fitted(Facts):
+    """One matching study, fitted to rows: its facts, with the people behind them.
 
     Attributes
     ----------
-    baseline
-        Balance before and after matching.
-    bases
-        Smallest count of people on which the numbers of a shown covariate rest, shape (m,); see ``basis_of``.
-    main, other
-        The effect asked for, and the other way to estimate it (None where there are too few pairs for it).
+    people, score, matched
+        The people, their score, and how they were made comparable.
     imputed
         How estimate and balance vary over imputations; None where nothing is imputed.
-    small_outcome
-        Whether the outcome's counts in a group are so small that means must not be shown.
     """
 
-    study: Study
-    options: Options
     people: People
     score: Score
     matched: Matched
-    baseline: Baseline
-    bases: tuple[int, ...]
-    main: Effect
-    other: Effect | None
-    cells: SmallCells
-    small_outcome: bool
     imputed: Imputed | None = None
 
     @property
     def used(self) -> Mask:
         """Who is in the matched sample."""
         return self.matched.used
-
-    @property
-    def before(self) -> Balance:
-        """Balance of the score (first) and of the shown covariates before matching."""
-        return self.baseline.before
-
-    @property
-    def after(self) -> Balance:
-        """Balance of the score (first) and of the shown covariates after matching."""
-        return self.baseline.after
-
-    @property
-    def products(self) -> ProductBalance | None:
-        """Balance of squares and products of the shown covariates."""
-        return self.baseline.products
-
-    @property
-    def sizes(self) -> FloatArray:
-        """Hedges' g or Cox index of each shown covariate in the matched sample."""
-        return self.baseline.sizes
-
-    @property
-    def focal_words(self) -> str:
-        """Whose effect is estimated, as people of one group or of both."""
-        group = {"ATT": "treated ", "ATC": "comparison "}.get(self.options.estimand, "")
-        return f"{group}{self.unit}"
-
-    @property
-    def spread_words(self) -> str:
-        """The standard deviation that mean differences are divided by."""
-        group = {"ATT": "in the treated group", "ATC": "in the comparison group"}.get(self.options.estimand)
-        return f"the standard deviation {group or 'of both groups (root of the mean variance)'} before {self.doing}"
-
-    @property
-    def family(self) -> Family:
-        """Of outcome models that follow the kind of the outcome."""
-        return FAMILIES.get(self.study.outcome.kind, "gaussian")
-
-    @property
-    def weighted(self) -> bool:
-        """Whether people are weighted, not matched."""
-        return self.matched.estimated is not None
-
-    @property
-    def doing(self) -> str:
-        """What makes the groups alike: matching or weighting."""
-        return "weighting" if self.weighted else "matching"
-
-    @property
-    def moments(self) -> tuple[str, str]:
-        """Before and after, as names of panels."""
-        return f"Before {self.doing}", f"After {self.doing}"
-
-    @property
-    def done(self) -> str:
-        """What the groups are afterwards: matched or weighted."""
-        return "weighted" if self.weighted else "matched"
-
-    @property
-    def unit(self) -> str:
-        """What a row is, in the plural."""
-        return unit_word(self.study)
-
-    @property
-    def finds_relative(self) -> bool:
-        """Whether the outcome has a relative form that may be shown."""
-        changes = bool(self.options.outcome_before)
-        return self.study.outcome.kind != "continuous" and not self.small_outcome and not changes
 
 
 def fit(study: Study, options: Options, people: People) -> Fitted:
@@ -170,19 +87,56 @@ def fit(study: Study, options: Options, people: People) -> Fitted:
     cells = small_cells(study)
     if study.counts_people:
         _enough_to_show(people, matched, cells, where=study.place("disclosure", "threshold"))
+    shown = people.covariates
     return Fitted(
         study=study,
         options=options,
-        people=people,
-        score=score,
-        matched=matched,
+        names=shown.shown_names,
+        binary=tuple(is_binary(column) for column in shown.shown.T),
+        treated=_group(people.treated, matched),
+        comparison=_group(~people.treated, matched),
+        outside=_outside(people.treated, score, matched),
         baseline=measure(people, score.probability, matched, options.estimand),
         bases=_bases(people, matched, cells, people_rows=study.counts_people),
+        overlap=histogram(people, score, matched, cells, people_rows=study.counts_people),
+        score_model=ScoreModel(
+            score.model, score.names, score.coefficients, score.std_errors, score.iterations, score.gradient
+        ),
+        made=Made(matched.n_sets, matched.complete, matched.width, matched.facts),
         main=effect_by(study, options, people, score, matched, options.effect),
         other=_other(study, options, people, score, matched),
         cells=cells,
         small_outcome=study.counts_people and _small_outcome(study, people, matched, cells),
+        outcome_spread=_outcome_spread(people, matched),
+        people=people,
+        score=score,
+        matched=matched,
     )
+
+
+def _group(members: Mask, matched: Matched) -> Group:
+    w = matched.weights[members]
+    discarded = 0 if matched.discarded is None else int((members & matched.discarded).sum())
+    total = float(w.sum())
+    largest = float(w.max() / total) if total > 0 else 0.0
+    return Group(w.size, int((w > 0).sum()), discarded, effective_size(w), largest)
+
+
+def _outside(treated: Mask, score: Score, matched: Matched) -> int:
+    line = score.probability if matched.line is None else matched.line
+    outside = 0
+    for group, others in ((treated, line[~treated]), (~treated, line[treated])):
+        mine = line[matched.focal & group]
+        outside += int(((mine < others.min()) | (mine > others.max())).sum())
+    return outside
+
+
+def _outcome_spread(people: People, matched: Matched) -> float:
+    variances = []
+    for group in (people.treated, ~people.treated):
+        y, w = people.outcome[group], matched.weights[group]
+        variances.append(float(np.average((y - np.average(y, weights=w)) ** 2, weights=w)))
+    return float(np.sqrt(np.mean(variances)))
 
 
 def fit_score(study: Study, options: Options, people: People) -> Score:
@@ -243,16 +197,6 @@ def _enough_to_show(people: People, matched: Matched, cells: SmallCells, *, wher
             todo="put sites or periods together, loosen caliper or exact, or state the agreement that allows less",
             where=where,
         )
-
-
-def basis_of(counts: list[int], cells: SmallCells) -> int:
-    """Return the smallest count that must be hidden, or the largest count where none must be.
-
-    >>> basis_of([40, 3, 200], SmallCells()), basis_of([40, 0, 200], SmallCells())
-    (3, 200)
-    """
-    hidden = [count for count in counts if cells.hides(count)]
-    return min(hidden) if hidden else max(counts)
 
 
 def counts_behind(column: Mask, groups: tuple[Mask, ...], used: Mask) -> list[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaltoolkit.designs.matching.fitted import Fitted, Mask, basis_of, complemented
+from evaltoolkit.designs.matching.fitted import Fitted, Mask, complemented
+from evaltoolkit.designs.matching.histogram import basis_of
 from evaltoolkit.kernels.balance import is_binary
 from evaltoolkit.results import Column, TableData
 from evaltoolkit.results.types import Cell

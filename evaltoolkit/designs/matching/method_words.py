@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.matching import weighting_words
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.keys import SdWidth
 from evaltoolkit.designs.matching.options import words_of
 from evaltoolkit.results import Method, Reference, number
@@ -21,7 +21,7 @@ _DISTANCES = {
 }  # fmt: skip
 
 
-def design_name(fitted: Fitted) -> str:
+def design_name(fitted: Facts) -> str:
     """Return the name of the method as the report prints it."""
     if fitted.weighted:
         return weighting_words.design_name(fitted)
@@ -30,7 +30,7 @@ def design_name(fitted: Fitted) -> str:
     return _NAMES[fitted.options.method]
 
 
-def plain(fitted: Fitted, end: str) -> str:
+def plain(fitted: Facts, end: str) -> str:
     """Return what was done for program staff, with how it ended."""
     if fitted.weighted:
         return weighting_words.plain(fitted, end)
@@ -56,7 +56,7 @@ def plain(fitted: Fitted, end: str) -> str:
     return f"{did} {end}"
 
 
-def how_we_know(fitted: Fitted) -> str:
+def how_we_know(fitted: Facts) -> str:
     """Return why the comparison is one of like with like."""
     if fitted.weighted:
         return weighting_words.how_we_know(fitted)
@@ -82,7 +82,7 @@ def how_we_know(fitted: Fitted) -> str:
     )
 
 
-def approach(fitted: Fitted) -> tuple[str, ...]:
+def approach(fitted: Facts) -> tuple[str, ...]:
     """Return what was done, in a few sentences."""
     changes = "The change of the outcome since before the program was compared, not its level."
     return (
@@ -91,7 +91,7 @@ def approach(fitted: Fitted) -> tuple[str, ...]:
     )
 
 
-def _matching_approach(fitted: Fitted) -> tuple[str, ...]:
+def _matching_approach(fitted: Facts) -> tuple[str, ...]:
     method = fitted.options.method
     if method == "nearest":
         return _nearest_approach(fitted)
@@ -116,7 +116,7 @@ def _matching_approach(fitted: Fitted) -> tuple[str, ...]:
     return (lines, _weights_sentence(fitted))
 
 
-def _weights_sentence(fitted: Fitted) -> str:
+def _weights_sentence(fitted: Facts) -> str:
     if fitted.options.method in {"optimal", "cardinality"}:
         return "Everybody who is kept counts alike within their group."
     stands_for = {"ATT": "served", "ATC": "not served"}.get(fitted.options.estimand)
@@ -125,7 +125,7 @@ def _weights_sentence(fitted: Fitted) -> str:
     return f"The other group is weighted to stand for those who were {stands_for}."
 
 
-def _nearest_approach(fitted: Fitted) -> tuple[str, ...]:
+def _nearest_approach(fitted: Facts) -> tuple[str, ...]:
     options = fitted.options
     again = "may be used more than once" if options.replace else "is used once at most"
     if options.reuse is not None:
@@ -143,18 +143,18 @@ def _nearest_approach(fitted: Fitted) -> tuple[str, ...]:
     )
 
 
-def _likeness(fitted: Fitted) -> str:
+def _likeness(fitted: Facts) -> str:
     options = fitted.options
     if options.metric is not None:
         return _DISTANCES[options.metric]
     return "estimated chance of being served" if options.column is None else f"value of {options.column}"
 
 
-def _exact_columns(fitted: Fitted) -> str:
+def _exact_columns(fitted: Facts) -> str:
     return ", ".join(fitted.options.exact or [words_of(covariate) for covariate in fitted.options.covariates])
 
 
-def _limits(fitted: Fitted) -> str:
+def _limits(fitted: Facts) -> str:
     options = fitted.options
     lines = []
     if options.exact:
@@ -174,10 +174,10 @@ def _limits(fitted: Fitted) -> str:
     return "".join(f" {line}" for line in lines)
 
 
-def described(fitted: Fitted) -> Method:
+def described(fitted: Facts) -> Method:
     """Return the method in the field's terms."""
     options = fitted.options
-    facts = "".join(f" {fact.label}: {_figure(fact.value)}." for fact in fitted.matched.facts)
+    facts = "".join(f" {fact.label}: {_figure(fact.value)}." for fact in fitted.made.told)
     return Method(title=_TITLES.get(options.method, "Matching"), text=_terms(fitted) + _limits(fitted) + facts)
 
 
@@ -188,7 +188,7 @@ def _figure(value: float) -> str:
 _TITLES = {"nearest": "Pairing", "optimal": "Pairing", "full": "Matched sets"}
 
 
-def _terms(fitted: Fitted) -> str:
+def _terms(fitted: Facts) -> str:
     options, on = fitted.options, _on(fitted)
     if options.method == "nearest":
         return _nearest_terms(fitted)
@@ -208,7 +208,7 @@ def _terms(fitted: Fitted) -> str:
     }[options.method]
 
 
-def _nearest_terms(fitted: Fitted) -> str:
+def _nearest_terms(fitted: Facts) -> str:
     options = fitted.options
     replace = "with replacement" if options.replace else f"without replacement, order '{options.choosing}'"
     if options.reuse is not None:
@@ -227,15 +227,15 @@ def _nearest_terms(fitted: Fitted) -> str:
     )
 
 
-def _on(fitted: Fitted) -> str:
+def _on(fitted: Facts) -> str:
     if fitted.options.metric is not None:
         on = f" of {', '.join(fitted.options.match_on)}" if fitted.options.match_on else ""
         return _DISTANCES[fitted.options.metric] + on
     return "logit of the score" if fitted.options.caliper_scale == "sd-logit" else "score"
 
 
-def _caliper(fitted: Fitted) -> str:
-    width = fitted.matched.width
+def _caliper(fitted: Facts) -> str:
+    width = fitted.made.width
     options = fitted.options
     if width is None or options.caliper is None:
         return "without a caliper"
@@ -244,7 +244,7 @@ def _caliper(fitted: Fitted) -> str:
     return f"within a caliper of {number(width, 4)} ({scale} over both groups)"
 
 
-def _bins(fitted: Fitted) -> str:
+def _bins(fitted: Facts) -> str:
     bins = fitted.options.bins
     if isinstance(bins, dict):
         return ", ".join(f"{name} {value}" for name, value in bins.items()) + ", others by Sturges' rule"
@@ -284,7 +284,7 @@ _MAHALANOBIS = Reference(
 )
 
 
-def sources(fitted: Fitted) -> tuple[Reference, ...]:
+def sources(fitted: Facts) -> tuple[Reference, ...]:
     """Return where the method comes from."""
     method = "kernel" if fitted.options.method == "radius" else fitted.options.method
     found = [_SOURCES[method]] if method in _SOURCES else []

@@ -8,13 +8,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.figures import display
 from evaltoolkit.designs.matching.fitted import Fitted
-from evaltoolkit.designs.matching.options import words_of
+from evaltoolkit.designs.matching.options import Options, words_of
 from evaltoolkit.designs.matching.ratios import ratio_of_means
 from evaltoolkit.kernels.coefficient_stability import oster as oster_delta
 from evaltoolkit.kernels.omitted_variables import (
     Benchmark,
+    Moments,
     Regression,
     adjusted_estimate,
     benchmark,
@@ -56,15 +58,21 @@ def omitted(fitted: Fitted) -> Omitted | None:
     """Fit the regression that robustness values rest on; None where it does not exist."""
     people, w = fitted.people, fitted.matched.weights
     y, t, X = people.outcome, people.treated.astype(np.float64), people.covariates.X
+    after, before = moments(y, t, X, w), moments(y, t, X, np.ones(t.size))
+    return omitted_from(after, before, np.array(people.covariates.owner), fitted.options)
+
+
+def omitted_from(after: Moments, before: Moments, owner: NDArray[np.int64], options: Options) -> Omitted | None:
+    """Fit it to second moments of the matched sample, with covariates as strong as they were before.
+
+    Matching makes measured covariates weak with treatment; a hidden one is as strong as these were before.
+    """
     try:
-        found = regression(moments(y, t, X, w))
+        found = regression(after)
     except ValueError:
         return None
-    # Matching makes measured covariates weak with treatment; a hidden one is as strong as these were before.
-    before = moments(y, t, X, np.ones(t.size))
-    owner = np.array(people.covariates.owner)
     named = []
-    for j, covariate in enumerate(fitted.options.covariates):
+    for j, covariate in enumerate(options.covariates):
         columns = np.flatnonzero(owner == j)
         strength = benchmark(before, columns) if columns.size else None
         if strength is not None:
@@ -78,7 +86,7 @@ def left_of(found: Regression, strength: Benchmark) -> float:
     return adjusted_estimate(found, strength.with_treatment, strength.with_outcome)
 
 
-def robustness(fitted: Fitted, told: Omitted | None) -> Diagnostic:
+def robustness(fitted: Facts, told: Omitted | None) -> Diagnostic:
     """Return the robustness value, held against the measured covariates."""
     question = "How strong would an unmeasured covariate have to be to take the difference away?"
     if told is None:
@@ -119,13 +127,13 @@ def _percent(share: float) -> str:
     return f"{number(100 * share, 1)}%"
 
 
-def amount_text(fitted: Fitted, value: float) -> str:
+def amount_text(fitted: Facts, value: float) -> str:
     """Return an effect in display units."""
     factor, unit = display(fitted)
     return f"{number(factor * value)} {unit}".rstrip()
 
 
-def e_values(fitted: Fitted) -> Diagnostic:
+def e_values(fitted: Facts) -> Diagnostic:
     """Return the E-value of the estimate and of its interval's end nearer to no difference."""
     question = "How closely would something unmeasured have to go with both being served and the outcome?"
     ends = _as_ratio(fitted)
@@ -149,24 +157,19 @@ def e_values(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _as_ratio(fitted: Fitted) -> tuple[float, float, float, str] | None:
+def _as_ratio(fitted: Facts) -> tuple[float, float, float, str] | None:
     level, effect = fitted.study.inference.level, fitted.main
     if fitted.study.outcome.kind != "continuous":
         ratio = ratio_of_means(effect, level) if fitted.finds_relative else None
         if ratio is None:
             return None
         return ratio.estimate, ratio.low, ratio.high, f"The ratio is {number(ratio.estimate, 2)}."
-    y, t, w = fitted.people.outcome, fitted.people.treated, fitted.matched.weights
-    spread = float(np.sqrt(np.mean([_variance(y[g], w[g]) for g in (t, ~t)])))
+    spread = fitted.outcome_spread
     if spread <= 0:
         return None
     ratio_of, low, high = standardized_as_ratio(effect.estimate / spread, effect.std_error / spread, level)
     size = number(effect.estimate / spread, 2)
     return ratio_of, low, high, f"The difference is {size} standard deviations, about a ratio of {number(ratio_of, 2)}."
-
-
-def _variance(y: FloatArray, w: FloatArray) -> float:
-    return float(np.average((y - np.average(y, weights=w)) ** 2, weights=w))
 
 
 def oster(fitted: Fitted) -> Diagnostic:
@@ -199,7 +202,7 @@ def oster(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def contour(fitted: Fitted, told: Omitted | None) -> FigureData | None:
+def contour(fitted: Facts, told: Omitted | None) -> FigureData | None:
     """Return what a hidden covariate of any strength would leave of the difference, beside the measured covariates."""
     if told is None or told.found.estimate == 0:
         return None
@@ -207,7 +210,7 @@ def contour(fitted: Fitted, told: Omitted | None) -> FigureData | None:
     factor, unit = display(fitted)
     value = robustness_value(found.estimate / found.std_error, found.df)
     reach = [value, *(one.with_treatment for _, one in shown)], [value, *(one.with_outcome for _, one in shown)]
-    basis = int(fitted.used.sum()) if fitted.study.counts_people else None
+    basis = fitted.n_used if fitted.study.counts_people else None
     rows: list[tuple[Cell, ...]] = [
         (name, one.with_treatment, one.with_outcome, factor * left_of(found, one), basis) for name, one in shown
     ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from evaltoolkit.designs.matching import change
 from evaltoolkit.designs.matching.effects import NORMAL, Effect
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.ratios import Ratio, odds_ratio, ratio_of_means
 from evaltoolkit.results import Estimate
 from evaltoolkit.results.types import ODDS_RATIO, RATE_RATIO, RISK_RATIO
@@ -23,7 +23,7 @@ _LINKS: Final = {"binary": "logit", "proportion": "logit", "count": "log-linear"
 RATIO_NAMES: Final = {RISK_RATIO: "risk ratio", ODDS_RATIO: "odds ratio", RATE_RATIO: "ratio of means"}
 
 
-def estimator_name(fitted: Fitted, effect: Effect) -> str:
+def estimator_name(fitted: Facts, effect: Effect) -> str:
     """Return how an effect was estimated, in words."""
     if fitted.options.outcome_before:
         return change.ESTIMATORS[effect.way].format(done=fitted.done)
@@ -33,7 +33,7 @@ def estimator_name(fitted: Fitted, effect: Effect) -> str:
     return ESTIMATORS[effect.way].format(done=fitted.done)
 
 
-def effect_row(fitted: Fitted, effect: Effect, kind: Literal["overall", "variant"]) -> Estimate:
+def effect_row(fitted: Facts, effect: Effect, kind: Literal["overall", "variant"]) -> Estimate:
     """Return one effect as an estimate row."""
     low, high = effect.interval(fitted.study.inference.level)
     outcome = fitted.study.outcome
@@ -47,7 +47,7 @@ def effect_row(fitted: Fitted, effect: Effect, kind: Literal["overall", "variant
     )  # fmt: skip
 
 
-def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
+def estimates(fitted: Facts) -> tuple[Estimate, ...]:
     """Return the headline, its relative forms, and the other way to estimate it."""
     main = effect_row(fitted, fitted.main, "overall")
     rows = [main]
@@ -58,7 +58,7 @@ def estimates(fitted: Fitted) -> tuple[Estimate, ...]:
     return tuple(rows)
 
 
-def _relative(fitted: Fitted, main: Estimate) -> list[Estimate]:
+def _relative(fitted: Facts, main: Estimate) -> list[Estimate]:
     effect, level, kind = fitted.main, fitted.study.inference.level, fitted.study.outcome.kind
     of_means = ratio_of_means(effect, level)
     found = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.designs.matching.matched import Matched
 from evaltoolkit.designs.matching.matching import match
@@ -28,9 +29,12 @@ def uses_score(fitted: Fitted) -> bool:
     return way in FROM_SCORE if way is not None else fitted.matched.line is not None
 
 
-def stability(fitted: Fitted) -> Diagnostic:
+def stability(fitted: Facts) -> Diagnostic:
     """Return how far the effect ranges when a little noise is added to the score."""
     question = "Does the answer hang on tiny differences in the score?"
+    if not isinstance(fitted, Fitted):
+        text = "The score of each person stays in the engine, so it was not shaken."
+        return Diagnostic(name="score-stability", question=question, verdict="not-applicable", text=text)
     if not uses_score(fitted):
         text = "Nobody was compared by a single score, so there is none to shake."
         return Diagnostic(name="score-stability", question=question, verdict="not-applicable", text=text)

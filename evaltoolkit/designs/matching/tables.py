@@ -6,15 +6,14 @@ from typing import Literal
 
 import numpy as np
 
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.rows import RATIO_NAMES
 from evaltoolkit.designs.matching.score import MODEL_WORDS
-from evaltoolkit.kernels.balance import effective_size, is_binary
 from evaltoolkit.results import Column, Estimate, FlowStep, TableData, interval
 from evaltoolkit.results.types import ODDS_RATIO
 
 
-def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
+def effect_table(fitted: Facts, rows: tuple[Estimate, ...]) -> TableData:
     """Return the effects side by side."""
     level = 100 * fitted.study.inference.level
     return TableData(
@@ -41,7 +40,7 @@ def effect_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData:
     )  # fmt: skip
 
 
-def ratio_table(fitted: Fitted, rows: tuple[Estimate, ...]) -> TableData | None:
+def ratio_table(fitted: Facts, rows: tuple[Estimate, ...]) -> TableData | None:
     """Return the effect as ratios, for which 1 is no difference; None where there are none."""
     ratios = [e for e in rows if e.is_ratio]
     if not ratios:
@@ -75,9 +74,9 @@ def _label(e: Estimate) -> str:
     return f"{e.estimator}, percent" if e.kind == "percent" else e.estimator
 
 
-def balance_table(fitted: Fitted) -> TableData:
+def balance_table(fitted: Facts) -> TableData:
     """Return balance before and after matching; numbers that rest on few people are governed by their basis."""
-    names = ("Score", *fitted.people.covariates.shown_names)
+    names = ("Score", *fitted.names)
     before, after = fitted.before, fitted.after
     people = fitted.study.counts_people
     values = (
@@ -90,7 +89,7 @@ def balance_table(fitted: Fitted) -> TableData:
                     after.mean_first, before.mean_second, after.mean_second, before.smd, after.smd,
                     after.variance_ratio, after.ecdf_mean, after.ecdf_max, after.overlap,
                 )
-            ), (fitted.bases[j - 1] if j else int(fitted.used.sum())) if people else None,
+            ), (fitted.bases[j - 1] if j else fitted.n_used) if people else None,
         )
         for j in range(len(names))
     )  # fmt: skip
@@ -119,15 +118,13 @@ def _cell(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def characteristics_table(fitted: Fitted) -> TableData:
+def characteristics_table(fitted: Facts) -> TableData:
     """Return who is compared: means (shares for yes/no covariates) and standard deviations before matching."""
-    people, t = fitted.people, fitted.people.treated
-    rows = []
-    for j, (name, column) in enumerate(zip(people.covariates.shown_names, people.covariates.shown.T, strict=True)):
-        yes_no = is_binary(column)
-        spreads = (None, None) if yes_no else (_spread(column[t]), _spread(column[~t]))
-        basis = fitted.bases[j] if fitted.study.counts_people else None
-        rows.append((name, float(column[t].mean()), spreads[0], float(column[~t].mean()), spreads[1], basis))
+    rows, found = [], fitted.before
+    for j, (name, yes_no) in enumerate(zip(fitted.names, fitted.binary, strict=True), start=1):
+        spreads = (None, None) if yes_no else (_spread(found.variance_first[j]), _spread(found.variance_second[j]))
+        basis = fitted.bases[j - 1] if fitted.study.counts_people else None
+        rows.append((name, _cell(found.mean_first[j]), spreads[0], _cell(found.mean_second[j]), spreads[1], basis))
     return TableData(
         key="characteristics", title=f"Who is compared, before {fitted.doing}", section="results",
         columns=(
@@ -142,14 +139,12 @@ def characteristics_table(fitted: Fitted) -> TableData:
     )  # fmt: skip
 
 
-def sizes_table(fitted: Fitted) -> TableData:
+def sizes_table(fitted: Facts) -> TableData:
     """Return how many of each group there are, are matched, and are left out, with the effective sample size."""
     kind: Literal["people", "count"] = "people" if fitted.study.counts_people else "count"
     rows = []
-    for name, group in (("Treated", fitted.people.treated), ("Comparison", ~fitted.people.treated)):
-        used = group & fitted.used
-        size = effective_size(fitted.matched.weights[group])
-        rows.append((name, int(group.sum()), int(used.sum()), int((group & ~used).sum()), size, int(used.sum())))
+    for name, group in (("Treated", fitted.treated), ("Comparison", fitted.comparison)):
+        rows.append((name, group.n, group.used, group.n - group.used, group.effective, group.used))
     return TableData(
         key="sample_sizes", title="Sample sizes", section="checks",
         columns=(
@@ -165,9 +160,9 @@ def sizes_table(fitted: Fitted) -> TableData:
     )  # fmt: skip
 
 
-def score_table(fitted: Fitted) -> TableData | None:
+def score_table(fitted: Facts) -> TableData | None:
     """Return the coefficients of the propensity score."""
-    score = fitted.score
+    score = fitted.score_model
     if not score.names:
         return None
     odds = " (log odds)" if score.model in ("logit", "penalized") else ""
@@ -188,32 +183,30 @@ def score_table(fitted: Fitted) -> TableData | None:
     )  # fmt: skip
 
 
-def _score_basis(fitted: Fitted, name: str) -> int | None:
-    names = fitted.people.covariates.shown_names
+def _score_basis(fitted: Facts, name: str) -> int | None:
     if not fitted.study.counts_people:
         return None
-    return fitted.bases[names.index(name)] if name in names else int(fitted.used.sum())
+    return fitted.bases[fitted.names.index(name)] if name in fitted.names else fitted.n_used
 
 
-def flow_after(fitted: Fitted, last: FlowStep) -> tuple[FlowStep, ...]:
+def flow_after(fitted: Facts, last: FlowStep) -> tuple[FlowStep, ...]:
     """Return the steps from the complete rows to the matched sample: one group at a time leaves."""
-    t, matched = fitted.people.treated, fitted.matched
-    outside = np.zeros(t.size, dtype=np.bool_) if matched.discarded is None else matched.discarded
-    unmatched = ~fitted.used & ~outside
-    focal_first = [t, ~t] if fitted.options.estimand == "ATC" else [~t, t]
-    leaving = [(outside & group, _SUPPORT) for group in (t, ~t)]
-    for group in focal_first:
-        kept = _WEIGHTED if fitted.weighted else _MATCHED if matched.focal[group].any() else _CHOSEN
-        leaving.append((unmatched & group, kept))
+    groups = {"treated": fitted.treated, "comparison": fitted.comparison}
+    meant = {"ATT": ["treated"], "ATC": ["comparison"]}.get(fitted.options.estimand, list(groups))
+    focal_last = ["treated", "comparison"] if fitted.options.estimand == "ATC" else ["comparison", "treated"]
+    leaving = [(name, group.discarded, _SUPPORT) for name, group in groups.items()]
+    for name in focal_last:
+        kept = _WEIGHTED if fitted.weighted else _MATCHED if name in meant else _CHOSEN
+        leaving.append((name, groups[name].unmatched, kept))
     steps = []
-    left = np.ones(t.size, dtype=np.bool_)
-    for out, (label, reason) in leaving:
-        left &= ~out
-        if out.any():
+    left = {name: group.n for name, group in groups.items()}
+    for name, out, (label, reason) in leaving:
+        left[name] -= out
+        if out:
             steps.append(
                 FlowStep(
-                    label=label, n=int(left.sum()), unit=last.unit, excluded=int(out.sum()), reason=reason,
-                    treated=int((left & t).sum()), comparison=int((left & ~t).sum()), people=last.people,
+                    label=label, n=sum(left.values()), unit=last.unit, excluded=out, reason=reason,
+                    treated=left["treated"], comparison=left["comparison"], people=last.people,
                 )
             )  # fmt: skip
     return tuple(steps)
@@ -225,5 +218,5 @@ _MATCHED = ("Matched sample", "found no match")
 _WEIGHTED = ("With some weight", "given no weight")
 
 
-def _spread(values: np.ndarray) -> float | None:
-    return float(values.std(ddof=1)) if values.size > 1 else None
+def _spread(variance: float) -> float | None:
+    return float(np.sqrt(variance)) if np.isfinite(variance) else None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.facts import Facts, Group
 from evaltoolkit.designs.matching.stability import stability
-from evaltoolkit.kernels.balance import effective_size
 from evaltoolkit.results import Diagnostic, number
 from evaltoolkit.results.types import VerdictWord
 
@@ -14,18 +11,17 @@ _FEW, _VERY_FEW = 30.0, 10.0
 _LARGE, _VERY_LARGE = 0.05, 0.2
 
 
-def weighting_checks(fitted: Fitted) -> list[Diagnostic]:
+def weighting_checks(fitted: Facts) -> list[Diagnostic]:
     """Return the checks that weighting needs beyond balance and overlap."""
     return [_sizes(fitted), _largest(fitted), stability(fitted)]
 
 
-def _groups(fitted: Fitted) -> list[tuple[str, np.ndarray]]:
-    t, w = fitted.people.treated, fitted.matched.weights
-    return [("treated", w[t]), ("comparison", w[~t])]
+def _groups(fitted: Facts) -> list[tuple[str, Group]]:
+    return [("treated", fitted.treated), ("comparison", fitted.comparison)]
 
 
-def _sizes(fitted: Fitted) -> Diagnostic:
-    sizes = [(name, effective_size(w)) for name, w in _groups(fitted)]
+def _sizes(fitted: Facts) -> Diagnostic:
+    sizes = [(name, group.effective) for name, group in _groups(fitted)]
     name, least = min(sizes, key=lambda pair: pair[1])
     hidden = fitted.study.counts_people and least < fitted.cells.threshold
     shown = "few" if hidden else f"about {number(least, 0)}"
@@ -41,8 +37,8 @@ def _sizes(fitted: Fitted) -> Diagnostic:
     )  # fmt: skip
 
 
-def _largest(fitted: Fitted) -> Diagnostic:
-    shares = [(name, float(w.max() / w.sum())) for name, w in _groups(fitted)]
+def _largest(fitted: Facts) -> Diagnostic:
+    shares = [(name, group.largest) for name, group in _groups(fitted)]
     name, most = max(shares, key=lambda pair: pair[1])
     text = (
         f"The largest weight of one person is {number(100 * most, 1)}% of the weight of the {name} group. Large "

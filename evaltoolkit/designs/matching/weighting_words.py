@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaltoolkit.designs.matching.estimand_words import whose
-from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.weighting_rules import Weighting
 from evaltoolkit.results import Equation, Method, Reference, Term, number
 
@@ -32,19 +32,19 @@ _HOW: dict[Weighting, str] = {
 }
 
 
-def way_of(fitted: Fitted) -> Weighting:
+def way_of(fitted: Facts) -> Weighting:
     """Return where the weights come from; with ATO and ATM, inverse-probability weights go by their own names."""
     way = fitted.options.weights_from
     assert way is not None
     return _BY_ESTIMAND.get(fitted.options.estimand, way) if way == "inverse-probability" else way
 
 
-def design_name(fitted: Fitted) -> str:
+def design_name(fitted: Facts) -> str:
     """Return what the design is called in the report."""
     return "Doubly robust estimation" if fitted.options.effect == "aipw" else _NAMES[way_of(fitted)]
 
 
-def plain(fitted: Fitted, end: str) -> str:
+def plain(fitted: Facts, end: str) -> str:
     """Return the finding in a few plain words."""
     return (
         f"We compared {fitted.unit} who were served with {fitted.unit} who were not. We counted some people more and "
@@ -52,7 +52,7 @@ def plain(fitted: Fitted, end: str) -> str:
     )
 
 
-def how_we_know(fitted: Fitted) -> str:
+def how_we_know(fitted: Facts) -> str:
     """Return how like was compared with like, and about whom the answer is."""
     return (
         "People were not assigned by lot. To compare like with like, people were given weights that make the two "
@@ -60,7 +60,7 @@ def how_we_know(fitted: Fitted) -> str:
     )
 
 
-def approach(fitted: Fitted) -> tuple[str, ...]:
+def approach(fitted: Facts) -> tuple[str, ...]:
     """Return how the weights were made."""
     options = fitted.options
     lines = [f"{_HOW[way_of(fitted)]}. The weights make both groups stand for {whose(fitted)}."]
@@ -80,10 +80,10 @@ def approach(fitted: Fitted) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def weights_method(fitted: Fitted) -> Method:
+def weights_method(fitted: Facts) -> Method:
     """Return how weights are defined."""
     way = way_of(fitted)
-    facts = "; ".join(f"{fact.label.lower()} {_size(fact.value)}" for fact in fitted.matched.facts)
+    facts = "; ".join(f"{fact.label.lower()} {_size(fact.value)}" for fact in fitted.made.told)
     ends = f" ({facts})" if facts else ""
     if way in ("entropy", "energy"):
         return Method(title="Weights", text=f"{_HOW[way]}{ends}.{_SOLVED[way]}")
@@ -115,7 +115,7 @@ _SOLVED: dict[Weighting, str] = {
 }
 
 
-def effect_method(fitted: Fitted) -> Method:
+def effect_method(fitted: Facts) -> Method:
     """Return how the effect is estimated."""
     if fitted.options.effect == "difference":
         return Method(
@@ -154,7 +154,7 @@ def effect_method(fitted: Fitted) -> Method:
     )  # fmt: skip
 
 
-def errors_method(fitted: Fitted) -> Method:
+def errors_method(fitted: Facts) -> Method:
     """Return where standard errors come from."""
     inference = fitted.main.inference
     if inference.startswith("bootstrap"):
@@ -182,7 +182,7 @@ def errors_method(fitted: Fitted) -> Method:
     )
 
 
-def limits(fitted: Fitted) -> tuple[str, ...]:
+def limits(fitted: Facts) -> tuple[str, ...]:
     """Return the limits that every reader should know."""
     lines = [
         "Only measured differences are made alike; reasons for being served that were not recorded may still differ.",
@@ -249,7 +249,7 @@ _CROSSED = Reference(
 )  # fmt: skip
 
 
-def references(fitted: Fitted) -> tuple[Reference, ...]:
+def references(fitted: Facts) -> tuple[Reference, ...]:
     """Return the sources of what was done."""
     found = [*_ALL, _BY_WAY[way_of(fitted)]]
     if fitted.options.effect == "aipw":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from evaltoolkit.designs.matching import method_words
 from evaltoolkit.designs.matching.accounts import assumptions, limits, methods, references
 from evaltoolkit.designs.matching.estimand_words import whose
+from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.figures import display
-from evaltoolkit.designs.matching.fitted import Fitted
 from evaltoolkit.results import (
     Diagnostic,
     Estimate,
@@ -23,14 +23,14 @@ from evaltoolkit.results import (
 )
 
 
-def finding_of(fitted: Fitted, headline: Estimate) -> Finding:
+def finding_of(fitted: Facts, headline: Estimate) -> Finding:
     """Return the finding by rule."""
     return judge(
         headline.estimate, headline.conf_low, headline.conf_high, fitted.study.outcome.smallest_effect_that_matters
     )
 
 
-def statements(fitted: Fitted, headline: Estimate, checks: tuple[Diagnostic, ...]) -> Statements:
+def statements(fitted: Facts, headline: Estimate, checks: tuple[Diagnostic, ...]) -> Statements:
     """Return every sentence that the report prints."""
     finding = finding_of(fitted, headline)
     return Statements(
@@ -51,25 +51,25 @@ def statements(fitted: Fitted, headline: Estimate, checks: tuple[Diagnostic, ...
     )
 
 
-def amount(fitted: Fitted, value: float | None, *, signed: bool = False) -> str:
+def amount(fitted: Facts, value: float | None, *, signed: bool = False) -> str:
     """Return an effect in display units, with the unit in words."""
     factor, unit = display(fitted)
     shown = number(None if value is None else factor * value, signed=signed)
     return f"{shown} {unit}".rstrip()
 
 
-def _range(fitted: Fitted, e: Estimate) -> str:
+def _range(fitted: Facts, e: Estimate) -> str:
     factor, _ = display(fitted)
     low, high = (None if v is None else factor * v for v in (e.conf_low, e.conf_high))
     return interval(low, high)
 
 
-def _what(fitted: Fitted) -> str:
+def _what(fitted: Facts) -> str:
     outcome = fitted.study.outcome
     return role_words(outcome.role).of(outcome.name)
 
 
-def _bottom_line(fitted: Fitted, e: Estimate, finding: Finding) -> str:
+def _bottom_line(fitted: Facts, e: Estimate, finding: Finding) -> str:
     program = fitted.study.program_name
     program = program[:1].upper() + program[1:]
     size = amount(fitted, None if e.estimate is None else abs(e.estimate))
@@ -88,7 +88,7 @@ def _bottom_line(fitted: Fitted, e: Estimate, finding: Finding) -> str:
     )
 
 
-def _tile(fitted: Fitted, e: Estimate) -> Tile:
+def _tile(fitted: Facts, e: Estimate) -> Tile:
     factor, unit = display(fitted)
     direction = "lower" if (e.estimate or 0) < 0 else "higher"
     served = "if served" if fitted.options.estimand == "ATC" else "with the program"
@@ -104,7 +104,7 @@ def _unbalanced(checks: tuple[Diagnostic, ...]) -> bool:
     return any(c.name == "balance" and c.verdict == "fail" for c in checks)
 
 
-def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) -> tuple[str, ...]:
+def _supports(fitted: Facts, finding: Finding, checks: tuple[Diagnostic, ...]) -> tuple[str, ...]:
     if _unbalanced(checks):
         return ("Improving the comparison group before acting on this estimate: the groups still differ.",)
     if finding.strength == "unclear":
@@ -118,7 +118,7 @@ def _supports(fitted: Fitted, finding: Finding, checks: tuple[Diagnostic, ...]) 
     return ("Looking with staff into why this outcome is worse for those served, before expanding the program.",)
 
 
-def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, ...]:
+def _does_not_show(fitted: Facts, e: Estimate, finding: Finding) -> tuple[str, ...]:
     lines = [
         role_words(fitted.study.outcome.role).caveat,
         _unmeasured(fitted),
@@ -128,12 +128,12 @@ def _does_not_show(fitted: Fitted, e: Estimate, finding: Finding) -> tuple[str, 
         lines.append(unclear_note(end, amount(fitted, None if end is None else abs(end))))
     if fitted.weighted and fitted.options.estimand != "ATT":
         lines.append(f"It is about {whose(fitted)}. For those who were served the effect may differ.")
-    if not fitted.matched.complete and not fitted.weighted:
+    if not fitted.made.complete and not fitted.weighted:
         lines.append(f"It says nothing about {fitted.unit} for whom nobody alike was found.")
     return tuple(lines)
 
 
-def _unmeasured(fitted: Fitted) -> str:
+def _unmeasured(fitted: Facts) -> str:
     if fitted.options.outcome_before:
         return (
             "Comparing changes removes lasting differences between the groups. It does not remove what made one group "
@@ -143,7 +143,7 @@ def _unmeasured(fitted: Fitted) -> str:
     return f"{how} makes groups alike on what was measured. Differences that nobody measured may remain."
 
 
-def _plain(fitted: Fitted, finding: Finding) -> str:
+def _plain(fitted: Facts, finding: Finding) -> str:
     end = {
         "clear": f"The served group ended up {finding.higher} on this measure.",
         "small": f"The served group ended up a little {finding.higher} on this measure.",
@@ -152,7 +152,7 @@ def _plain(fitted: Fitted, finding: Finding) -> str:
     return method_words.plain(fitted, end)
 
 
-def _findings(fitted: Fitted, e: Estimate) -> tuple[str, ...]:
+def _findings(fitted: Facts, e: Estimate) -> tuple[str, ...]:
     lines = [
         f"The estimate is {amount(fitted, e.estimate, signed=True)} "
         f"({level_text(fitted.study.inference.level)} interval {_range(fitted, e)}), by {e.estimator}."
