@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 from evaltoolkit.data import Source
 from evaltoolkit.errors import OptionError, SetupError
 from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.reduction.explanation import Explanation
+from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.plan import PanelPlan
 from evaltoolkit.results import Draft, Estimand, Estimate, Result, SmallCells, Statements, Tile, seal
 from evaltoolkit.study import Section, Study
 
@@ -125,6 +128,23 @@ class OffersPower(Protocol):
 
     def power(self, study: Study, options: Any, sample: AnalysisSample[Any]) -> Power:
         """Return the smallest detectable effect and the power curve. Outcomes after the start are not used."""
+        ...
+
+
+@runtime_checkable
+class RunsOnMoments(Protocol):
+    """A design that can do with sums, which add up over agencies that share no rows; designs may go without."""
+
+    def plan(self, study: Study, options: Any) -> PanelPlan:
+        """Return what rows are reduced by, before any is read."""
+        ...
+
+    def reduced(self, study: Study, options: Any, source: Source) -> PanelMoments:
+        """Return the sums that the study needs, with fingerprints of its units: what an agency may export."""
+        ...
+
+    def explanation(self, study: Study, options: Any, source: Source) -> Explanation:
+        """Return what would be asked of a source and what would leave it; no query is run."""
         ...
 
 

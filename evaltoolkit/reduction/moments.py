@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evaltoolkit.data import Calendar
 from evaltoolkit.kernels.cohort_moments import CohortMoments, combined
 from evaltoolkit.kernels.moment_clusters import ClusterMoments, combined_clusters
+from evaltoolkit.reduction.fingerprints import Fingerprints
 from evaltoolkit.reduction.plan import PanelPlan
 
 FloatArray = NDArray[np.float64]
@@ -64,6 +65,11 @@ class PanelMoments:
         People or events behind the outcomes of each cell, shape (S, T); None where the outcome counts none.
     account
         What became of the rows.
+    dominance
+        Share of each cell's total that its largest unit has, of ``counts`` where there are any, else of the outcome
+        without its sign: max |y| / sum |y|, 0 where all are 0, shape (S, T). None where it was not looked at.
+    fingerprints
+        What tells whether a unit is in two reductions; None where none were taken.
     """
 
     plan: PanelPlan
@@ -72,6 +78,8 @@ class PanelMoments:
     values: tuple[Values, ...]
     counts: FloatArray | None
     account: Account
+    dominance: FloatArray | None = None
+    fingerprints: Fingerprints | None = None
 
     def covariates(self) -> pd.DataFrame:
         """Return the values of each combination as a frame, one row each, columns as the plan names them."""
@@ -87,6 +95,8 @@ class PanelMoments:
 
 def added(*parts: PanelMoments) -> PanelMoments:
     """Add reduced panels of disjoint units by one plan: what one reduction of all their rows would have found.
+
+    Dominance and fingerprints are of single reductions, and the sum has none.
 
     Raises
     ------
