@@ -10,7 +10,9 @@ from evaltoolkit.data.columns import (
     require_column,
     rows_text,
 )
-from evaltoolkit.data.engines import EngineLimits, EngineSource, connect
+from evaltoolkit.data.engines import EngineSource
+from evaltoolkit.data.limits import EngineLimits
+from evaltoolkit.data.openers import connect
 from evaltoolkit.data.opening import open_source
 from evaltoolkit.data.reading import SUFFIXES, read_file
 from evaltoolkit.data.sources import FileSource, FrameSource, Rows, Source

@@ -8,19 +8,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from evaltoolkit.errors import DataFileError, did_you_mean
 
-Engine = Literal["duckdb", "parquet", "csv", "postgres"]
+Engine = Literal["duckdb", "parquet", "csv", "postgres", "spark"]
 
 _FORMS: Final[dict[str, str]] = {
     "duckdb": "duckdb:///folder/file.db?table=panel",
     "parquet": "parquet:folder/*.parquet",
     "csv": "csv:folder/*.csv",
     "postgres": "postgres://host:5432/database?table=schema.panel",
+    "spark": "spark://local?path=folder/*.parquet, or spark://local?table=schema.panel",
 }
 """How an address of each engine is written."""
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
-    "duckdb": ("table",), "parquet": (), "csv": (), "postgres": ("table",),
+    "duckdb": ("table",), "parquet": (), "csv": (), "postgres": ("table",), "spark": ("table", "path"),
 }  # fmt: skip
 _FILES: Final = ("parquet", "csv")
+_STORES: Final = ("s3://", "s3a://", "gs://", "abfs://", "abfss://", "wasbs://", "hdfs://", "dbfs:/")
+"""How a path begins that a cluster reads from its own store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,17 @@ class Address:
         if self.table is not None:
             return self.table
         return (self.path or "").rsplit("/", 1)[-1]
+
+    @property
+    def format(self) -> str:
+        """Kind of the files: parquet or csv."""
+        return "csv" if self.engine == "csv" or (self.path or "").lower().endswith(".csv") else "parquet"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the path is of this machine's files."""
+        stored = self.engine == "spark" and (self.path or "").startswith(_STORES)
+        return self.path is not None and not stored
 
 
 def is_address(text: str) -> bool:
@@ -109,6 +123,8 @@ def _of_server(engine: Engine, text: str, where: str) -> Address:
                 f"the address has '{key}='{did_you_mean(key, _KEYS[engine])}", expected=_FORMS[engine],
                 todo="correct or remove it", where=where,
             )  # fmt: skip
+    if engine == "spark":
+        return _of_spark(parts.hostname, parts.port, asked, where)
     table = asked.get("table") or None
     inside = unquote(parts.path.removeprefix("/"))
     if not inside:
@@ -120,6 +136,21 @@ def _of_server(engine: Engine, text: str, where: str) -> Address:
     return Address(
         engine, table=table, host=parts.hostname, port=parts.port, database=inside, user=parts.username
     )  # fmt: skip
+
+
+def _of_spark(host: str | None, port: int | None, asked: dict[str, str], where: str) -> Address:
+    table, path = asked.get("table") or None, asked.get("path") or None
+    if host is None:
+        raise _incomplete("spark", "no cluster", where)
+    if (table is None) == (path is None):
+        raise _incomplete("spark", "both a table and a path" if table else "no table and no path", where)
+    found = Address("spark", path=path, table=table, host=host, port=port)
+    if host != "local" and found.is_local:
+        raise DataFileError(
+            "the address names files of this machine for a cluster", expected="a table, or a path such as s3a://...",
+            todo="name what the cluster can read, or use spark://local", where=where,
+        )  # fmt: skip
+    return found
 
 
 def _incomplete(engine: Engine, what: str, where: str) -> DataFileError:

@@ -7,58 +7,21 @@ crosses into memory than the study names; the filters are then applied once more
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
-import importlib.util
-import re
 import uuid
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from evaltoolkit.data.addresses import Address, parse_address
 from evaltoolkit.data.sources import Rows, missing_filter_column, selected
-from evaltoolkit.errors import (
-    DataFileError,
-    DisclosureError,
-    EvaluationError,
-    OptionError,
-    SetupError,
-    did_you_mean,
-)
+from evaltoolkit.errors import DataFileError, DisclosureError, EvaluationError
 from evaltoolkit.study import Filter, Study
 
-EXTRA: Final = "evaltoolkit[engines]"
 _KEEPING: Final = frozenset({"duckdb", "polars", "pyspark"})
 """Engines that hold a table of ours for a while without leave to write."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class EngineLimits:
-    """What an embedded engine may use.
-
-    Attributes
-    ----------
-    memory
-        Such as "4GB"; None for the engine's own limit.
-    threads
-        None for all.
-    """
-
-    memory: str | None = None
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.memory is not None and re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", self.memory, re.IGNORECASE) is None:
-            raise OptionError(
-                f"the engine's memory is given as '{self.memory}'", expected="a number with KB, MB, GB or TB: 4GB",
-                todo="correct it, or leave it out",
-            )  # fmt: skip
 
 
 class EngineSource:
@@ -115,7 +78,7 @@ class EngineSource:
 
     def sql(self, query: Any) -> str:
         """Return a query in the engine's own words; empty where it has none."""
-        with _settled():
+        with settled():
             return str(query.get_backend().compile(query)) if self.backend != "polars" else ""
 
     def executed(self, query: Any, what: str) -> pd.DataFrame:
@@ -166,7 +129,7 @@ class EngineSource:
         try:
             yield kept
         finally:
-            with contextlib.suppress(Exception), _settled():
+            with contextlib.suppress(Exception), settled():
                 connection.drop_table(name, force=True)
 
     def rows(self, study: Study) -> Rows:
@@ -215,7 +178,7 @@ class EngineSource:
 
     def _run(self, query: Callable[[], Any]) -> Any:
         try:
-            with _settled():
+            with settled():
                 return query()
         except EvaluationError:
             raise
@@ -231,160 +194,12 @@ def _silent(step: str) -> None:
     """Say nothing of a step."""
 
 
-def connect(
-    source: Any, *, memory: str | None = None, threads: int | None = None, where: str = "source"
-) -> EngineSource:
-    """Open a table that an engine holds, as a source of rows.
-
-    Parameters
-    ----------
-    source
-        An address (``duckdb:///x.db?table=panel``, ``parquet:data/*.parquet``, ``csv:data/*.csv``,
-        ``postgres://host/database?table=schema.panel``), or an Ibis table.
-    memory, threads
-        What DuckDB may use, such as "4GB" and 2.
-    where
-        Where the source is named, for messages.
-
-    Raises
-    ------
-    DataFileError
-        The address does not fit, or there is no such file or table.
-    SetupError
-        The packages for engines are not installed.
-    """
-    limits = EngineLimits(memory, threads)
-    if not isinstance(source, str):
-        _needs("ibis", EXTRA, "an engine", where)
-        import ibis
-
-        if not isinstance(source, ibis.Table):
-            raise DataFileError(
-                f"the source is a {type(source).__name__}", expected="an address as text, or an Ibis table",
-                todo="pass a data frame to the call itself", where=where,
-            )  # fmt: skip
-        return EngineSource(source, source.get_name() if hasattr(source, "get_name") else "table", where=where)
-    return opened(parse_address(source, where=where), limits, where=where)
-
-
-def opened(address: Address, limits: EngineLimits, *, where: str) -> EngineSource:
-    """Return the source at an address; paths are relative to the working folder."""
-    _needs("ibis", EXTRA, "an engine", where)
-    with _settled():
-        connection = _OPENERS[address.engine](address, limits, where)
-        try:
-            table = _table(connection, address, where)
-        except EvaluationError:
-            connection.disconnect()
-            raise
-        source = EngineSource(table, address.name, where=where)
-    # A connection that this opened ends with the source; nothing else holds it.
-    weakref.finalize(source, _closed, connection)
-    return source
-
-
-def _closed(connection: Any) -> None:
-    with contextlib.suppress(Exception):
-        connection.disconnect()
-
-
 @contextlib.contextmanager
-def _settled() -> Iterator[None]:
+def settled() -> Iterator[None]:
     """Keep from the reader what Ibis 12 calls that DuckDB and pandas will drop one day; the extra pins both."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
-
-
-def _table(connection: Any, address: Address, where: str) -> Any:
-    schema, _, table = (address.table or "").rpartition(".")
-    try:
-        if address.table is None:
-            read = connection.read_parquet if address.engine == "parquet" else connection.read_csv
-            return read(matching(address.path or ""))
-        names = connection.list_tables(database=schema or None)
-    except Exception as error:  # noqa: BLE001  (an engine's own message may quote a row)
-        raise _unreachable(address, error, where) from None
-    if table not in names:
-        raise DataFileError(
-            f"there is no table '{table}'" + (f" in '{schema}'" if schema else "") + did_you_mean(table, names),
-            expected="one of " + ", ".join(sorted(names)[:30]) if names else "a database with tables",
-            todo="correct table= in the address", where=where,
-        )  # fmt: skip
-    return connection.table(table, database=schema or None)
-
-
-def _duckdb(address: Address, limits: EngineLimits, where: str) -> Any:
-    file = Path(address.path or "")
-    if not file.is_file():
-        siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-        raise DataFileError(
-            f"there is no database '{file.name}'{did_you_mean(file.name, siblings)}", expected="a DuckDB file",
-            todo="correct the path in the address", where=where,
-        )  # fmt: skip
-    return _embedded(address, limits, where, str(file), read_only=True)
-
-
-def _files(address: Address, limits: EngineLimits, where: str) -> Any:
-    if not matching(address.path or ""):
-        raise DataFileError(
-            f"no file fits '{address.path}'", expected=f"{address.engine} files",
-            todo="correct the path or the pattern", where=where,
-        )  # fmt: skip
-    return _embedded(address, limits, where)
-
-
-def matching(pattern: str) -> list[str]:
-    """Return the files that fit a pattern, in order."""
-    path = Path(pattern)
-    return sorted(str(file) for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file())
-
-
-def _embedded(address: Address, limits: EngineLimits, where: str, *place: str, **options: Any) -> Any:
-    import ibis
-
-    settings = {"memory_limit": limits.memory, "threads": limits.threads}
-    try:
-        return ibis.duckdb.connect(*place, **options, **{k: v for k, v in settings.items() if v is not None})
-    except Exception as error:  # noqa: BLE001  (DuckDB's errors share no base class across versions)
-        raise _unreachable(address, error, where) from None
-
-
-def _postgres(address: Address, limits: EngineLimits, where: str) -> Any:
-    if limits != EngineLimits():
-        raise OptionError(
-            "limits of memory or threads are given for a PostgreSQL server", expected="limits for DuckDB only",
-            todo="leave them out, and set them on the server", where=where,
-        )  # fmt: skip
-    _needs("psycopg", "evaltoolkit[postgres]", "PostgreSQL", where)
-    import ibis
-
-    asked = {"host": address.host, "port": address.port, "database": address.database, "user": address.user}
-    try:
-        return ibis.postgres.connect(**{k: v for k, v in asked.items() if v is not None})
-    except Exception as error:  # noqa: BLE001  (the driver's own message may quote credentials)
-        raise _unreachable(address, error, where) from None
-
-
-_OPENERS: Final[Mapping[str, Callable[[Address, EngineLimits, str], Any]]] = {
-    "duckdb": _duckdb, "parquet": _files, "csv": _files, "postgres": _postgres,
-}  # fmt: skip
-
-
-def _unreachable(address: Address, error: Exception, where: str) -> DataFileError:
-    return DataFileError(
-        f"the {address.engine} data '{address.name}' cannot be opened ({type(error).__name__})",
-        expected="data that the engine can read", where=where,
-        todo="check the address, that the engine runs, the credentials in the environment, and that nothing locks it",
-    )  # fmt: skip
-
-
-def _needs(package: str, extra: str, what: str, where: str) -> None:
-    if importlib.util.find_spec(package) is None:
-        raise SetupError(
-            f"reading from {what} needs the package {package}", expected=f"the extra of {extra} to be installed",
-            todo=f"run: pip install '{extra}'", where=where,
-        )  # fmt: skip
 
 
 def _filtered(table: Any, condition: Filter) -> Any:

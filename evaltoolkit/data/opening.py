@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from evaltoolkit.data.addresses import is_address, parse_address
-from evaltoolkit.data.engines import EngineLimits, matching, opened
+from evaltoolkit.data.limits import EngineLimits
+from evaltoolkit.data.openers import matching, opened
 from evaltoolkit.data.sources import FileSource, Source
 from evaltoolkit.errors import DataFileError
 from evaltoolkit.study import Study
@@ -42,8 +43,8 @@ def open_source(study: Study, address: str | None = None, limits: EngineLimits =
     if not is_address(study.data.source):
         return FileSource(study.origin.resolve(study.data.source, ["data", "source"]), where=where)
     found = parse_address(study.data.source, where=where)
-    if found.path is not None:
-        inside = study.origin.resolve(found.path, ["data", "source"])
+    if found.is_local:
+        inside = study.origin.resolve(found.path or "", ["data", "source"])
         for file in matching(str(inside)):
             study.origin.resolve(file, ["data", "source"])
         found = dataclasses.replace(found, path=str(inside))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import evaltoolkit as ev
 from evaltoolkit import errors
 from evaltoolkit.cli import main
-from evaltoolkit.data import EngineLimits, EngineSource, FrameSource, connect
+from evaltoolkit.data import EngineLimits, EngineSource, FrameSource, connect, spark
 from evaltoolkit.data.addresses import Address, parse_address
 from evaltoolkit.study import study_from
 
@@ -188,6 +188,11 @@ def test_no_row_comes_without_a_word(tmp_path: Path) -> None:
         ("parquet:broken.db", "cannot be opened"),
         ("postgres://me:word@host/db?table=t", "password"),
         ("postgres://host/?table=t", "no database"),
+        ("spark://?table=t", "no cluster"),
+        ("spark://local", "no table and no path"),
+        ("spark://local?table=t&path=*.parquet", "both a table and a path"),
+        ("spark://host:7077?path=/home/x.parquet", "files of this machine for a cluster"),
+        ("spark://me:word@host?table=t", "password"),
     ],
 )
 def test_a_wrong_address_is_one_message(
@@ -202,7 +207,7 @@ def test_a_wrong_address_is_one_message(
 
 
 def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaltoolkit.data.engines.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("evaltoolkit.data.obstacles.importlib.util.find_spec", lambda name: None)
     with pytest.raises(errors.SetupError, match=r"evaltoolkit\[engines\]"):
         connect("parquet:x.parquet")
 
@@ -232,6 +237,32 @@ def test_addresses() -> None:
     )
     assert parse_address("duckdb:////abs/x.db?table=t").path == "/abs/x.db"
     assert parse_address("parquet:a/*.parquet").name == "*.parquet"
+    assert parse_address("spark://h:7077?table=s.t") == Address("spark", table="s.t", host="h", port=7077)
+    local, stored = parse_address("spark://local?path=a/*.csv"), parse_address("spark://h?path=s3a://b/x.parquet")
+    assert (local.path, local.format, local.is_local, stored.format, stored.is_local) == (
+        "a/*.csv", "csv", True, "parquet", False
+    )  # fmt: skip
+    assert not parse_address("spark://local?path=s3a://b/x.parquet").is_local
+    assert parse_address("parquet:s3://b/x.parquet").is_local
+
+
+def test_spark_without_java_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr("evaltoolkit.data.spark.shutil.which", lambda name: None)
+    with pytest.raises(errors.SetupError, match="openjdk-17-jre-headless"):
+        spark.require_java("source")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(errors.SetupError, match="JAVA_HOME names a folder without Java"):
+        spark.require_java("source")
+
+
+def test_what_a_spark_session_may_use() -> None:
+    asked = spark.settings(parse_address("spark://local?path=x.csv"), EngineLimits("2GB", 3), "/tmp/x")
+    assert (asked["spark.master"], asked["spark.driver.memory"]) == ("local[3]", "1907m")
+    assert asked["spark.driver.bindAddress"] == "127.0.0.1"
+    cluster = spark.settings(parse_address("spark://h?table=s.t"), EngineLimits("2GB", 3), "/tmp/x")
+    assert (cluster["spark.master"], cluster["spark.cores.max"]) == ("spark://h:7077", "3")
+    assert "spark.driver.bindAddress" not in cluster
 
 
 # ---- from the command line ------------------------------------------------------------------------------------------
