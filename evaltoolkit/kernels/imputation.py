@@ -22,6 +22,7 @@ from evaltoolkit.kernels.two_way_untreated import (
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 def imputation(panel: Panel, centre: Literal["all", "leave-one-out"] = "all") -> CellEffects:
@@ -133,11 +134,29 @@ def pre_trends(panel: Panel, event_times: tuple[int, ...] | None = None) -> Regr
     >>> found.labels.tolist(), found.coefficients.round(9).tolist()
     ([-2], [-0.5])
     """
+    labels, table, free = before_table(panel, event_times)
+    p = 0 if panel.covariates is None else panel.covariates.shape[2]
+    return regression(panel, plain(table, free, p), labels, "event-time")
+
+
+def before_table(panel: Panel, event_times: tuple[int, ...] | None) -> tuple[IntArray, FloatArray, Mask]:
+    """Return event times before the start (m), their indicators (J, T, m), and what is untreated (J, T).
+
+    Raises
+    ------
+    TwoWayError
+        ``no-treated``: there is none.
+
+    Examples
+    --------
+    >>> from evaltoolkit.kernels.two_way_panel import two_way_panel
+    >>> before_table(two_way_panel(np.zeros((2, 3)), np.array([3, NEVER]), np.array([1, 2, 3])), None)[0].tolist()
+    [-2]
+    """
     since, free = panel.event_time, ~panel.treated
     every = np.unique(since[free & (panel.starts != NEVER)[:, None]])
     labels = every[every != -1] if event_times is None else every[np.isin(every, event_times)]
     if labels.size == 0:
         raise TwoWayError("no-treated")
     table = (since[:, :, None] == labels) & free[:, :, None]
-    p = 0 if panel.covariates is None else panel.covariates.shape[2]
-    return regression(panel, plain(table.astype(np.float64), free, p), labels, "event-time")
+    return labels, table.astype(np.float64), free

@@ -17,12 +17,10 @@ from evaltoolkit.kernels.cohorts import CellError, Rule, cells, comparison_units
 from evaltoolkit.kernels.group_time import GroupTime, Study
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.kernels.moment_points import root
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-CONSTANT = 1e-13
-"""Share of a raw second moment below which a variance is rounding."""
 
 RANK = 1e-12
 """Share of a covariate's length that has to be left beside the others."""
@@ -218,27 +216,9 @@ def _roots(moments: CohortMoments, fit: _Fit) -> Iterator[tuple[IntArray, FloatA
 
 
 def _root(moments: CohortMoments, place: IntArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return weights (R,) and totals (T, R) of T + 1 points for each cell with the second moments of its units.
-
-    The first point is the mean; the others, of weight zero, are a root of what is left of the cross-products. They are
-    scaled by period first, and rounding is cut off: cells whose units are alike, or that hold one unit, add nothing.
-    """
-    N2, M2, T = moments.N2[place], moments.M2[place], moments.periods.size
-    raw = moments.Q[place]
-    mean = M2 / N2[:, None]
-    left = raw - M2[:, :, None] * mean[:, None, :]
-    spread = np.diagonal(left, axis1=1, axis2=2)
-    varies = (spread > CONSTANT * np.diagonal(raw, axis1=1, axis2=2)) & (moments.units[place] > 1)[:, None]
-    scale = np.sqrt(np.where(varies, spread, 0.0))
-    over = 1 / np.where(scale > 0, scale, np.inf)
-    correlation = left * over[:, :, None] * over[:, None, :]
-    values, vectors = np.linalg.eigh((correlation + correlation.transpose(0, 2, 1)) / 2)
-    values = np.where(values > CONSTANT / 10 * T, values, 0.0)
-    weight, total = np.zeros((place.size, T + 1)), np.zeros((T, place.size, T + 1))
-    weight[:, 0] = np.sqrt(N2)
-    total[:, :, 0] = (mean - level).T * weight[:, 0]
-    total[:, :, 1:] = (scale[:, :, None] * vectors * np.sqrt(values)[:, None, :]).transpose(1, 0, 2)
-    return weight.ravel(), total.reshape(T, -1)
+    """Return weights (R,) and totals (T, R) of T + 1 points for each cell with the second moments of its units."""
+    weight, total = root(moments.N2[place], moments.M2[place], moments.Q[place], moments.units[place])
+    return weight, np.ascontiguousarray((total - np.outer(weight, level)).T)
 
 
 def _triangle(parts: list[FloatArray], width: int) -> FloatArray:

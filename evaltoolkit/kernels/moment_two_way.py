@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
+from evaltoolkit.kernels.imputation import before_table
 from evaltoolkit.kernels.moment_cells import MomentsError, added
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.kernels.moment_points import by_start, group_sums, points
+from evaltoolkit.kernels.two_stage import TwoStage, second_stage, stage_table
 from evaltoolkit.kernels.two_way import Regression, Window, event_table, regression
 from evaltoolkit.kernels.two_way_cells import CellEffects
 from evaltoolkit.kernels.two_way_moments import Moments, Pairs
@@ -46,31 +49,26 @@ def panel_of_moments(moments: CohortMoments | ClusterMoments) -> tuple[Panel, Mo
     >>> panel.cohort.tolist(), float(np.diff(found.mean[0] - found.mean[1])[0].round(9))
     ([0, 0, 1], 3.0)
     """
-    cell = moments.cell if isinstance(moments, ClusterMoments) else np.arange(moments.n.size)
     last, T = int(moments.periods[-1]), moments.periods.size
-    starts, place = np.unique(
-        np.where(moments.starts > last, NEVER, moments.starts)[moments.cohort[cell]], return_inverse=True
-    )
-    place, J, centre = place.astype(np.int64), starts.size, np.eye(T) - 1 / T
-    size = np.bincount(place, weights=moments.units, minlength=J).astype(np.int64)
-    mass = added(place, moments.n, J)
-    mean = added(place, moments.m, J) @ centre / mass[:, None]
-    rows = np.broadcast_to(np.float64(np.nan), (int(size.sum()), T))
+    cells = moments.cell if isinstance(moments, ClusterMoments) else np.arange(moments.n.size)
+    group, starts = by_start(moments, last)
+    J, centre = starts.size, np.eye(T) - 1 / T
+    sums, stand = group_sums(moments, group, J), points(moments, group, J)
+    mean = sums.m @ centre / sums.n[:, None]
+    rows = np.broadcast_to(np.float64(np.nan), (int(sums.units.sum()), T))
     who = np.repeat(moments.cluster, moments.units) if isinstance(moments, ClusterMoments) else None
     panel = Panel(
-        rows, moments.periods, starts, np.repeat(place, moments.units), who, None, None, None, complete=True
+        rows, moments.periods, starts, np.repeat(group[cells], moments.units), who, None, None, None, complete=True
     )  # fmt: skip
-    if isinstance(moments, ClusterMoments):
-        pairs = Pairs(moments.cluster, place, moments.m @ centre, moments.n, moments.labels.size)
-        # By cluster errors need no second moments; means by squared weight are means where units count alike.
-        none = np.full((J, T, T), np.nan)
-        alike = bool((moments.n == moments.units).all())
-        squared = mean if alike else np.full((J, T), np.nan)
-        return panel, Moments(size, mass, mass if alike else np.full(J, np.nan), mean, squared, none, pairs)
-    N2 = added(place, moments.N2, J)
-    squared = added(place, moments.M2, J) @ centre / N2[:, None]
-    cross = centre @ added(place, moments.Q, J) @ centre - N2[:, None, None] * squared[:, :, None] * squared[:, None, :]
-    return panel, Moments(size, mass, N2, mean, squared, cross, None)
+    pairs = Pairs(stand.row, stand.group, stand.total @ centre, stand.weight, stand.n_rows)
+    # By cluster errors need no second moments; means by squared weight are means where units count alike.
+    none, squared, N2 = np.full((J, T, T), np.nan), np.full((J, T), np.nan), np.full(J, np.nan)
+    if isinstance(moments, CohortMoments):
+        N2 = added(group[group >= 0], moments.N2[group >= 0], J)
+        squared = added(group[group >= 0], moments.M2[group >= 0], J) @ centre / N2[:, None]
+    elif (moments.n == moments.units).all():
+        N2, squared = sums.n, mean
+    return panel, Moments(sums.units, sums.n, N2, mean, squared, none, pairs)
 
 
 def moment_static(moments: CohortMoments | ClusterMoments) -> Regression:
@@ -273,6 +271,89 @@ def moment_imputation(moments: CohortMoments | ClusterMoments) -> CellEffects:
         panel.starts[j], panel.periods[t], model.left[j, t], psi, model.weight[j, t], model.n[j, t],
         panel.n_clusters - 1,
     )  # fmt: skip
+
+
+def moment_pre_trends(
+    moments: CohortMoments | ClusterMoments, event_times: tuple[int, ...] | None = None
+) -> Regression:
+    """Test for effects before the start with untreated observations only, as ``imputation.pre_trends``.
+
+    Parameters
+    ----------
+    moments
+        The table.
+    event_times
+        Below zero; None for all but -1.
+
+    Returns
+    -------
+    Regression
+        As ``moment_static``.
+
+    Raises
+    ------
+    TwoWayError
+        As ``imputation.pre_trends``.
+
+    References
+    ----------
+    Borusyak, K., Jaravel, X. and Spiess, J. (2024). Revisiting event-study designs: robust and efficient estimation.
+    Review of Economic Studies 91. doi:10.1093/restud/rdae007
+
+    Examples
+    --------
+    >>> from evaltoolkit.kernels.cohort_moments import cohort_moments
+    >>> y = np.array([[1.0, 2, 9], [0, 2, 8], [1, 2, 3], [4, 5, 6]])
+    >>> table = cohort_moments(y, np.array([3, 3, NEVER, NEVER]), np.array([1, 2, 3]), np.ones((4, 1)))
+    >>> found = moment_pre_trends(table)
+    >>> found.labels.tolist(), found.coefficients.round(9).tolist()
+    ([-2], [-0.5])
+    """
+    panel, found = panel_of_moments(moments)
+    labels, table, free = before_table(panel, event_times)
+    return regression(panel, plain(table, free), labels, "event-time", found=found)
+
+
+def moment_two_stage(moments: CohortMoments | ClusterMoments, window: Window | None = None) -> TwoStage:
+    """Take effects of untreated observations out and average the rest (Gardner), as ``two_stage.two_stage``.
+
+    Parameters
+    ----------
+    moments
+        The table.
+    window
+        Event times; None for one effect of treatment.
+
+    Returns
+    -------
+    TwoStage
+
+    Raises
+    ------
+    TwoWayError
+        As ``two_stage.two_stage``; ``always-treated`` does not name units.
+
+    References
+    ----------
+    Gardner, J. (2022). Two-stage differences in differences. arXiv:2207.05943.
+
+    Examples
+    --------
+    >>> from evaltoolkit.kernels.cohort_moments import cohort_moments
+    >>> y = np.array([[1.0, 2, 9], [0, 1, 8], [1, 2, 3], [4, 5, 6]])
+    >>> table = cohort_moments(y, np.array([3, 3, NEVER, NEVER]), np.array([1, 2, 3]), np.ones((4, 1)))
+    >>> moment_two_stage(table).coefficients.round(9).tolist()
+    [6.0]
+    """
+    panel, found = panel_of_moments(moments)
+    labels, table = stage_table(panel, window)
+    if panel.n_clusters < 2:
+        raise TwoWayError("single-cluster")
+    if not panel.treated.any():
+        raise TwoWayError("no-treated")
+    if panel.treated.all(axis=1).any():
+        raise TwoWayError("always-treated")
+    return second_stage(_untreated(panel, found), labels, table)
 
 
 def _untreated(panel: Panel, found: Moments) -> Untreated:

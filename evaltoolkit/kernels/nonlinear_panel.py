@@ -131,13 +131,38 @@ def panel(observed: Observed, family: Family, rule: Rule) -> Panel:
     size = np.where(seen, w[:, None] if o.exposure is None else w[:, None] * o.exposure[order], 0.0)
     total = np.where(seen, w[:, None] * o.outcome[order], 0.0)
     clusters = np.arange(order.size) if o.clusters is None else np.unique(o.clusters[order], return_inverse=True)[1]
-    untreated, found = _roles(starts, o.periods, rule)
-    number = np.full(untreated.shape, -1, dtype=np.int64)
-    number[np.searchsorted(starts, found[:, 0]), np.searchsorted(o.periods, found[:, 1])] = np.arange(len(found))
     rows = Rows(_design(o.covariates, order), cohort.astype(np.int64), total, size)
-    return Panel(
-        rows, seen, w, clusters.astype(np.int64), untreated, number, found[:, 0], found[:, 1], starts, o.periods
-    )
+    return placed(rows, seen, (w, clusters.astype(np.int64)), (starts, o.periods), rule)
+
+
+def placed(
+    rows: Rows, seen: Mask, of_rows: tuple[FloatArray, IntArray], calendar: tuple[IntArray, IntArray], rule: Rule
+) -> Panel:
+    """Say which observations of rows are untreated and which stand in a cell.
+
+    Parameters
+    ----------
+    rows, seen
+        As in ``Panel``.
+    of_rows
+        Weights and clusters of the rows.
+    calendar
+        Starts, shape (J,), and periods, shape (T,).
+    rule
+        Who is compared with.
+
+    Examples
+    --------
+    >>> rows = Rows(np.ones((2, 1)), np.arange(2), np.ones((2, 2)), np.ones((2, 2)))
+    >>> of_rows, seen = (np.ones(2), np.arange(2)), np.ones((2, 2), dtype=np.bool_)
+    >>> placed(rows, seen, of_rows, (np.array([2, NEVER]), np.array([1, 2])), Rule()).cell.tolist()
+    [[-1, 0], [-1, -1]]
+    """
+    starts, periods = calendar
+    untreated, found = _roles(starts, periods, rule)
+    number = np.full(untreated.shape, -1, dtype=np.int64)
+    number[np.searchsorted(starts, found[:, 0]), np.searchsorted(periods, found[:, 1])] = np.arange(len(found))
+    return Panel(rows, seen, *of_rows, untreated, number, found[:, 0], found[:, 1], starts, periods)
 
 
 def _check(observed: Observed, family: Family) -> None:

@@ -195,7 +195,7 @@ def scores(
             sums[:, at] += both
     # fixest counts slopes of a covariate by cohort and by period in full, though one of each is redundant.
     n_parameters = base.kept.size + own.n_parameters + rows.z.shape[1] - 1
-    factor = _factor(n_rows, n_parameters, int(present.sum()))
+    factor = small_sample(n_rows, n_parameters, int(present.sum()))
     found = np.concatenate(parts, axis=1) if rooted else sums
     found *= np.where(np.isfinite(values.levels), np.sqrt(factor), np.nan)
     return found[0], found[1], (n_rows, n_parameters, int(present.sum()), factor)
@@ -245,7 +245,19 @@ def _condensed(features: FloatArray, panel: Panel, which: slice | None) -> tuple
     return np.stack(sums, axis=1), names
 
 
-def _factor(n_rows: int, n_parameters: int, n_clusters: int) -> float:
+def small_sample(n_rows: int, n_parameters: int, n_clusters: int) -> float:
+    r"""Return :math:`\frac{G}{G-1}\frac{N-1}{N-K}`.
+
+    Raises
+    ------
+    NonlinearError
+        ``few-clusters`` or ``no-degrees``.
+
+    Examples
+    --------
+    >>> small_sample(7, 3, 3)
+    2.25
+    """
     if n_clusters < 2:
         raise NonlinearError("few-clusters")
     if n_rows <= n_parameters:

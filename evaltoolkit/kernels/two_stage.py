@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evaltoolkit.kernels.two_way import Window, event_table
 from evaltoolkit.kernels.two_way_cells import CellEffects
 from evaltoolkit.kernels.two_way_panel import Panel, TwoWayError
-from evaltoolkit.kernels.two_way_untreated import check_identified, scores, untreated
+from evaltoolkit.kernels.two_way_untreated import Untreated, check_identified, scores, untreated
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -79,14 +79,23 @@ def two_stage(panel: Panel, window: Window | None = None) -> TwoStage:
     >>> two_stage(two_way_panel(y, np.array([3, 3, NEVER, NEVER]), np.array([1, 2, 3]))).coefficients.round(9).tolist()
     [6.0]
     """
+    labels, table = stage_table(panel, window)
+    if panel.n_clusters < 2:
+        raise TwoWayError("single-cluster")
+    return second_stage(untreated(panel), labels, table)
+
+
+def stage_table(panel: Panel, window: Window | None) -> tuple[IntArray, FloatArray]:
+    """Return labels (m) and indicators (J, T, m) of the second stage.
+
+    >>> from evaltoolkit.kernels.two_way_panel import two_way_panel
+    >>> stage_table(two_way_panel(np.zeros((2, 2)), np.array([2, 9]), np.array([1, 2])), None)[1][:, :, 0].tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
+    """
     if window is None:
-        labels, table = np.zeros(1, dtype=np.int64), panel.treated[:, :, None].astype(np.float64)
-    else:
-        labels, table, among = event_table(panel, window)
-        table = table * among[:, :, None]
-    coefficients, found, weight = _second_stage(panel, table)
-    kept = weight > 0
-    return TwoStage(labels[kept], coefficients[kept], found[:, kept], weight[kept], panel.n_clusters - 1)
+        return np.zeros(1, dtype=np.int64), panel.treated[:, :, None].astype(np.float64)
+    labels, table, among = event_table(panel, window)
+    return labels, table * among[:, :, None]
 
 
 def two_stage_cells(panel: Panel) -> CellEffects:
@@ -122,17 +131,36 @@ def two_stage_cells(panel: Panel) -> CellEffects:
     )  # fmt: skip
 
 
-def _second_stage(panel: Panel, table: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return coefficients (zero without observations), scores and weights of indicators of which none overlap."""
-    if panel.n_clusters < 2:
-        raise TwoWayError("single-cluster")
-    model = untreated(panel)
+def second_stage(model: Untreated, labels: IntArray, table: FloatArray) -> TwoStage:
+    """Regress what a model leaves on indicators of which none overlap; those without observations are left out.
+
+    Parameters
+    ----------
+    model
+        The first stage.
+    labels, table
+        From ``stage_table``.
+
+    Raises
+    ------
+    TwoWayError
+        ``no-treated``, ``unidentified``.
+
+    Examples
+    --------
+    >>> from evaltoolkit.kernels.two_way_panel import two_way_panel
+    >>> y = np.array([[1.0, 2, 9], [0, 1, 8], [1, 2, 3], [4, 5, 6]])
+    >>> panel = two_way_panel(y, np.array([3, 3, 9, 9]), np.array([1, 2, 3]))
+    >>> second_stage(untreated(panel), *stage_table(panel, None)).coefficients.round(9).tolist()
+    [6.0]
+    """
     weight = np.einsum("jt,jtm->m", model.weight, table)
     if not weight.any():
         raise TwoWayError("no-treated")
-    j, t = np.nonzero(table.any(axis=2) & panel.treated & (model.n > 0))
+    j, t = np.nonzero(table.any(axis=2) & model.panel.treated & (model.n > 0))
     check_identified(model, j, t)
     average = table / np.where(weight > 0, weight, 1.0)
     coefficients = np.einsum("jtm,jt,jt->m", average, model.weight, model.left)
     found = scores(model, average, table @ coefficients)
-    return coefficients, found, weight
+    kept = weight > 0
+    return TwoStage(labels[kept], coefficients[kept], found[:, kept], weight[kept], model.panel.n_clusters - 1)

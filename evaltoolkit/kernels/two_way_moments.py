@@ -22,7 +22,7 @@ MANY = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Sums over the units of each cohort in each cluster, P of them.
+    """Sums over the units of each cohort in each cluster, P of them; or points with the cross-products of units.
 
     Attributes
     ----------

@@ -92,13 +92,18 @@ def window_of(panel: Panel, bounds: Bounds) -> Window:
 
     The last event time before the start is the reference; without never-treated units the earliest is one too.
     """
-    starts = cohorts_of(panel)
-    times = np.unique(panel.periods[None, :] - starts[:, None])
+    return window_among(panel.start, panel.periods, bounds)
+
+
+def window_among(start: IntArray, periods: IntArray, bounds: Bounds) -> Window:
+    """Return what ``window_of`` does, from starts of which each is there at least once."""
+    starts = np.unique(start[start <= periods[-1]])
+    times = np.unique(periods[None, :] - starts[:, None])
     if bounds is not None:
         times = np.unique(np.clip(times, *bounds))
     before = times[times < 0]
     reference = {int(before.max())} if before.size else set()
-    if (panel.start <= panel.periods[-1]).all() and before.size > 1:
+    if (start <= periods[-1]).all() and before.size > 1:
         reference.add(int(before.min()))
     first, last = (None, None) if bounds is None else bounds
     return Window(tuple(sorted(reference)), first, last)
