@@ -65,6 +65,8 @@ class PanelMoments:
         People or events behind the outcomes of each cell, shape (S, T); None where the outcome counts none.
     account
         What became of the rows.
+    clusters
+        Names of the table's clusters, in the order of its labels; empty where units are the clusters.
     dominance
         Share of each cell's total that its largest unit has, of ``counts`` where there are any, else of the outcome
         without its sign: max |y| / sum |y|, 0 where all are 0, shape (S, T). None where it was not looked at.
@@ -78,6 +80,7 @@ class PanelMoments:
     values: tuple[Values, ...]
     counts: FloatArray | None
     account: Account
+    clusters: tuple[str, ...] = ()
     dominance: FloatArray | None = None
     fingerprints: Fingerprints | None = None
 
@@ -106,10 +109,14 @@ def added(*parts: PanelMoments) -> PanelMoments:
     first = parts[0]
     values = tuple(sorted({row for part in parts for row in part.values}, key=_order))
     place = {row: i for i, row in enumerate(values)}
+    names = tuple(sorted({name for part in parts for name in part.clusters}))
     tables = []
     for part in parts:
         codes = np.array([place[row] for row in part.values], dtype=np.float64)
-        tables.append(part.with_design(codes[:, None]))
+        one = part.with_design(codes[:, None])
+        if isinstance(one, ClusterMoments):
+            one = dataclasses.replace(one, labels=np.searchsorted(names, part.clusters).astype(np.int64))
+        tables.append(one)
     account = parts[0].account
     for part in parts[1:]:
         account = account + part.account
@@ -118,7 +125,7 @@ def added(*parts: PanelMoments) -> PanelMoments:
         table = combined_clusters(*(t for t in tables if isinstance(t, ClusterMoments)))
     else:
         table = combined(*(t for t in tables if isinstance(t, CohortMoments)))
-    return PanelMoments(first.plan, first.calendar, table, values, _counts(table, tables, parts), account)
+    return PanelMoments(first.plan, first.calendar, table, values, _counts(table, tables, parts), account, names)
 
 
 def _counts(

@@ -1,4 +1,4 @@
-"""What a panel is reduced by: fixed before any number is read, and hashed, so that sums of several places go together."""
+"""What a panel is reduced by: fixed before a number is read, and hashed, so that sums of several places go together."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def panel_plan(study: Study, columns: dict[str, str | None], covariates: tuple[s
         grid=tuple((name, cuts) for name, cuts in sorted(rules.grid.items()) if name in covariates),
         cluster=None if cluster == unit else cluster, weights=columns["weights"], rows=study.data.rows,
         keep=tuple((f.column, f.op, f.value) for f in study.data.keep), missing=study.data.missing,
-        shift=rules.shift, periods=rules.periods, starts=rules.starts, threshold=disclosure.threshold, show_zero=disclosure.show_zero,
+        shift=rules.shift, periods=rules.periods, starts=rules.starts, threshold=disclosure.threshold,
+        show_zero=disclosure.show_zero,
     )  # fmt: skip
 
 

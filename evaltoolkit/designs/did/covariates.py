@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -32,6 +35,9 @@ def covariate_columns(
     for i, name in enumerate(options.covariates):
         where = study.place("covariates", i)
         values = require_column(frame, name, role="covariate", where=where)
+        cuts = study.moments.grid.get(name)
+        if cuts is not None and not is_text(values):
+            values = pd.Series(grid_labels(numeric_column(frame, name, role="covariate", where=where), cuts, cut=True))
         if is_text(values):
             found = _indicators(values, name, where)
         else:
@@ -46,6 +52,20 @@ def covariate_columns(
         columns += [v for _, v in found]
     stacked = np.column_stack(columns) if columns else np.zeros((len(frame), 0))
     return tuple(names), tuple(owner), stacked
+
+
+def grid_labels(values: FloatArray, cuts: Sequence[float], *, cut: bool = False) -> NDArray[np.object_]:
+    """Return categories in words, from their places or, with ``cut``, from numbers; None where missing.
+
+    >>> grid_labels(np.array([5.0, 10, np.nan]), (10.0,), cut=True).tolist()
+    ['below 10', '10 or more', None]
+    """
+    names = [f"below {cuts[0]:g}", *(f"{a:g} to below {b:g}" for a, b in itertools.pairwise(cuts))]
+    words = np.array([*names, f"{cuts[-1]:g} or more", None], dtype=object)
+    known = np.isfinite(values)
+    place = np.searchsorted(cuts, values, side="right") if cut else np.where(known, values, 0).astype(np.int64)
+    found: NDArray[np.object_] = words[np.where(known, place, len(words) - 1)]
+    return found
 
 
 def _indicators(values: pd.Series[str], name: str, where: str) -> list[tuple[str, FloatArray]]:

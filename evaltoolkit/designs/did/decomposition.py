@@ -27,6 +27,8 @@ LARGE = 0.10
 
 def decomposed(fitted: Fitted) -> Decomposition | None:
     """Return the decomposition of a two-way fixed-effects estimate with several starts; None for other estimates."""
+    if fitted.data.rows is None:
+        return None
     options, panel = fitted.options, fitted.panel
     if options.estimator != "twfe" or options.family != "linear" or options.period_effects or not fitted.staggered:
         return None

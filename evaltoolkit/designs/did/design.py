@@ -80,21 +80,21 @@ class DifferenceInDifferences:
 
 def _products(fitted: Fitted) -> dict[str, Any]:
     """Return the row-level things for the researcher, in memory only."""
-    panel = fitted.panel
     found: dict[str, Any] = {
-        "units": panel.units,
-        "start": panel.start,
-        "clusters": panel.clusters,
         "event_times": fitted.events.labels,
         "event_vcov": fitted.events.covariance,
         "critical_value": fitted.critical,
     }
+    if fitted.data.sums is not None:
+        found["moments"] = fitted.data.sums.moments
+    else:
+        found |= {"units": fitted.panel.units, "start": fitted.panel.start, "clusters": fitted.panel.clusters}
     if fitted.cells is not None:
         found |= {"group_time": fitted.cells.cells, "influence": fitted.cells.cells.scores}
         found["vcov"] = fitted.cells.family("cells").covariance
     if fitted.path is not None:
         found |= {"vcov": fitted.path.effect.covariance, "covariate_effects": fitted.path.covariate_effects}
-    if fitted.options.estimator == "twfe" and fitted.options.family == "linear":
+    if fitted.options.estimator == "twfe" and fitted.options.family == "linear" and fitted.data.rows is not None:
         found["weights"] = treated_cell_weights(two_way(fitted.panel))
     return found
 

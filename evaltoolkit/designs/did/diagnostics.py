@@ -34,11 +34,21 @@ def checks(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
         _cohorts(fitted), _comparison(fitted), _balance(fitted), *left_out(fitted),
         *sample_checks(fitted),
     ]  # fmt: skip
+    if fitted.data.rows is None:
+        return (*found, _NO_ROWS)
     placebos = (placebo_in_time(fitted), placebo_outcomes(fitted), placebo_sites(fitted))
     found += [d for d in placebos if d is not None]
     if fitted.options.estimator in {"twfe", "two-by-two"}:
         found += [_forbidden(fitted), *decomposition_check(fitted, decomposed(fitted)), *_moving_covariates(fitted)]
     return tuple(found)
+
+
+_NO_ROWS = Diagnostic(
+    name="sums-only", question="Were all checks made?", verdict="not-applicable",
+    text="The estimates were made from sums over groups alike in start and covariates; no row left the place the data "
+    "are in. They are the numbers that rows would give. Checks that need rows were not made: placebo starts and "
+    "outcomes, leaving out single cohorts and clusters, and who is like whom within groups.",
+)  # fmt: skip
 
 
 def _pretrends(fitted: Fitted) -> Diagnostic:
@@ -236,7 +246,8 @@ def _moving_covariates(fitted: Fitted) -> list[Diagnostic]:
 
 def sensitivity(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
     """Return what could overturn the finding: departures from parallel trends, one cohort or site, other analyses."""
-    return (*_others(fitted), *departure_check(fitted, trends.departures), *leave_one_out(fitted))
+    alone = () if fitted.data.rows is None else leave_one_out(fitted)
+    return (*_others(fitted), *departure_check(fitted, trends.departures), *alone)
 
 
 def _others(fitted: Fitted) -> tuple[Diagnostic, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,7 @@ from evaltoolkit.reduction import Panel
 from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 PLACEBOS = 499
 """Placebo choices that are drawn, where there are more than can be listed."""
 
@@ -81,17 +84,39 @@ def cell_study(
         A cell cannot be estimated.
     """
     estimated = estimator.estimated(panel)
+    deleted = _deleted(panel, estimator.deleted(panel), estimated) if jackknife else None
+    return assembled(estimated, shown, panel.periods, comparison_clusters(panel), Uncertainty(deleted, law))
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Where intervals come from, if not from the spread of scores: deletions of clusters, or another law."""
+
+    deleted: Deleted | None = None
+    law: Law | None = None
+
+
+def assembled(
+    estimated: Estimated, shown: EventTimes, periods: IntArray, n_comparison: int, by: Uncertainty
+) -> CellStudy:
+    """Return cells ready to be aggregated.
+
+    Raises
+    ------
+    CellError
+        There is none after a start.
+    """
     found = estimated.study
     if not (found.cells.period >= found.cells.cohort).any():
-        raise CellError("empty", int(cohorts_of(panel)[0]))
+        raise CellError("empty", int(found.sizes.cohorts[0]))
     return CellStudy(
         found=found,
-        shown_by_event_time=shown.among(found.cells.cohort, found.cells.period, panel.periods),
+        shown_by_event_time=shown.among(found.cells.cohort, found.cells.period, periods),
         weights=estimated.weights,
         df=estimated.df,
-        deleted=_deleted(panel, estimator.deleted(panel), estimated) if jackknife else None,
-        law=law,
-        n_comparison_clusters=comparison_clusters(panel),
+        deleted=by.deleted,
+        law=by.law,
+        n_comparison_clusters=n_comparison,
         before=None if estimated.before is None else estimated.before.where(shown.inside(estimated.before.labels)),
     )
 

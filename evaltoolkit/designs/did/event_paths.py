@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.estimators import cell_estimator, cell_study
+from evaltoolkit.designs.did.estimating import Otherwise, cells_by
 from evaltoolkit.designs.did.explaining import FAILURES
 from evaltoolkit.designs.did.family import Family
 from evaltoolkit.designs.did.fitted import Fitted
-from evaltoolkit.designs.did.inference import choose
 from evaltoolkit.errors import OptionError
 
 FloatArray = NDArray[np.float64]
@@ -69,11 +68,8 @@ def _universal(fitted: Fitted) -> Family | None:
     rule = dataclasses.replace(fitted.options.rule, base_period="universal")
     study = fitted.study
     try:
-        choice, law = choose(fitted.panel, rule if fitted.options.permutable else None, study)
-        estimator = cell_estimator(study, fitted.options, choice, rule)
-        assert estimator is not None
-        jackknife = choice.way == "jackknife"
-        cells = cell_study(fitted.panel, estimator, fitted.options.shown, jackknife=jackknife, law=law)
+        cells = cells_by(study, fitted.options, fitted.data, Otherwise(rule)).cells
+        assert cells is not None
     except (*FAILURES, OptionError):
         return None
     found = cells.family("dynamic")

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from scipy import special
 
 from evaltoolkit.contract import small_cells
-from evaltoolkit.designs.did.cell_estimators import CellEstimator, GroupTimes, Sections
 from evaltoolkit.designs.did.cell_study import CellStudy
-from evaltoolkit.designs.did.estimators import cell_estimator, cell_study, path_estimator
+from evaltoolkit.designs.did.estimating import Otherwise, cells_by, compared_in, estimated
 from evaltoolkit.designs.did.explaining import FAILURES, explained
 from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.family import Family, Measured
-from evaltoolkit.designs.did.inference import Choice, Compared, choose
+from evaltoolkit.designs.did.inference import Choice, Compared
 from evaltoolkit.designs.did.laws import Bootstrapped, Reassigned
 from evaltoolkit.designs.did.options import Options
-from evaltoolkit.designs.did.path_study import PathStudy, path_study
+from evaltoolkit.designs.did.path_study import PathStudy
 from evaltoolkit.designs.did.sample import PanelStudy, unit_words
 from evaltoolkit.designs.did.showing import Showing, showing
 from evaltoolkit.errors import OptionError
@@ -139,7 +138,7 @@ class Fitted:
     @property
     def compared(self) -> Compared:
         """Who counts as compared with when a method of inference is chosen."""
-        return _kind(self.options)
+        return compared_in(self.options)
 
     @property
     def staggered(self) -> bool:
@@ -155,21 +154,15 @@ def fit(study: Study, options: Options, data: PanelStudy, *, around: bool = True
     EvaluationError
         A covariate separates or follows from others, or nobody is left to compare with.
     """
-    panel = data.panel
     small = small_cells(study)
     show = showing(data.facts, study, small)
     places = tuple(study.place("covariates", i) for i in data.covariate_owner)
-    cells = path = None
     try:
-        choice, law = choose(panel, options.rule if options.permutable else None, study, _kind(options))
-        estimator = cell_estimator(study, options, choice)
-        if estimator is not None:
-            cells = cell_study(panel, estimator, options.shown, jackknife=choice.way == "jackknife", law=law)
-        else:
-            path = path_study(panel, path_estimator(options), choice, study)
+        found = estimated(study, options, data)
     except FAILURES as error:
         label = data.calendar.label(getattr(error, "cohort", 0))
         raise explained(error, label, data.covariate_names, places) from None
+    choice, cells, path = found.choice, found.cells, found.path
     overall, events, log_ratio = _headline(options, cells, path)
     overall, events = shown(choice, overall), shown(choice, events)
     log_ratio = None if log_ratio is None else shown(choice, log_ratio)
@@ -200,12 +193,6 @@ def _critical(study: Study, cells: CellStudy | None, events: Family) -> float:
     if cells is not None and isinstance(cells.law, Bootstrapped) and cells.before is None and events.labels.size:
         return cells.law.drawn(events).critical_value
     return simultaneous_critical_value(_finite(events), inference.level, draws=inference.draws, seed=inference.seed)
-
-
-def _kind(options: Options) -> Compared:
-    if options.estimator == "twfe":
-        return "last-compared"
-    return "synthetic" if options.estimator == "synthetic-did" else ""
 
 
 def _headline(
@@ -264,39 +251,33 @@ def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: 
 
 
 def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant, ...]:
-    panel = data.panel
-    bare = dataclasses.replace(panel, covariates=panel.covariates[:, :, :0])
-    todo: list[tuple[str, Panel, Rule]] = []
+    todo: list[tuple[str, Otherwise]] = []
     if options.estimator != "callaway-santanna":
         label = "group-time effects (Callaway and Sant'Anna)" + (", no covariates" if data.covariate_names else "")
-        todo.append((label, bare, Rule()))
+        todo.append((label, Otherwise(Rule(), covariates=False, own=False)))
     else:
         rule = options.rule
         other: Literal["never", "not-yet"] = "never" if rule.comparison == "not-yet" else "not-yet"
         several = data.facts.cohorts.size > 1
         if several and data.last_as_comparison is None:
             words = "never-treated" if other == "never" else "not-yet-treated"
-            todo.append((f"{words} comparison", panel, dataclasses.replace(rule, comparison=other)))
+            todo.append((f"{words} comparison", Otherwise(dataclasses.replace(rule, comparison=other))))
         if data.covariate_names:
             for adjust in _ADJUST:
                 if adjust != rule.adjust:
-                    todo.append((f"adjusted by {adjust}", panel, dataclasses.replace(rule, adjust=adjust)))
-            todo.append(("without covariates", bare, rule))
+                    todo.append((f"adjusted by {adjust}", Otherwise(dataclasses.replace(rule, adjust=adjust))))
+            todo.append(("without covariates", Otherwise(rule, covariates=False)))
     found = []
-    for label, sample, rule in todo:
+    for label, way in todo:
         try:
-            own, law = choose(sample, rule if options.permutable else None, study)
-            cells = cell_study(sample, _varied(options, rule), options.shown, jackknife=own.way == "jackknife", law=law)
+            own = cells_by(study, options, data, way)
         except (*FAILURES, OptionError):
             found.append(Variant(label, None))
             continue
-        family = shown(own, cells.overall(options.headline))
+        assert own.cells is not None
+        family = shown(own.choice, own.cells.overall(options.headline))
         found.append(Variant(label, family.one(0, study.inference.level)))
     return tuple(found)
-
-
-def _varied(options: Options, rule: Rule) -> CellEstimator:
-    return GroupTimes(rule) if options.panel else Sections(rule)
 
 
 def percent(fitted: Fitted) -> Measured | None:

@@ -40,6 +40,23 @@ class PathStudy:
     covariate_effects: FloatArray
 
 
+def path_of_sums(fit: PathFit) -> PathStudy:
+    """Return the effect and the path of an estimator that ran on sums, with analytic errors."""
+    effect, events = _analytic(fit)
+    ratio = None
+    if fit.level is not None and fit.level_scores is not None and fit.level > 0 and fit.level - fit.effect > 0:
+        without = fit.level - fit.effect
+        scores = fit.level_scores[:, None] / fit.level - (fit.level_scores[:, None] - effect.spread) / without
+        ratio = Family(effect.labels, np.array([np.log(fit.level / without)]), scores, effect.df)
+    return PathStudy(effect, events, ratio, fit.covariate_effects)
+
+
+def _analytic(fit: PathFit) -> tuple[Family, Family]:
+    none = np.zeros(1, dtype=np.int64)
+    effect = Family(none, np.array([fit.effect]), fit.scores[:, None], np.array([fit.df]))
+    return effect, Family(fit.labels, fit.path, fit.path_scores, fit.path_df)
+
+
 def path_study(panel: Panel, estimator: PathEstimator, choice: Choice, study: Study) -> PathStudy:
     """Estimate the effect and the path.
 
@@ -49,9 +66,7 @@ def path_study(panel: Panel, estimator: PathEstimator, choice: Choice, study: St
         As the estimator's kernel.
     """
     fit = estimator.fitted(panel)
-    none = np.zeros(1, dtype=np.int64)
-    effect = Family(none, np.array([fit.effect]), fit.scores[:, None], np.array([fit.df]))
-    events = Family(fit.labels, fit.path, fit.path_scores, fit.path_df)
+    effect, events = _analytic(fit)
     levels = None
     if choice.way == "jackknife":
         effect, events, levels = _deleted(panel, estimator, fit, choice)

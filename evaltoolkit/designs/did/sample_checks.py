@@ -25,7 +25,9 @@ BEYOND = 0.10
 
 def sample_checks(fitted: Fitted) -> list[Diagnostic]:
     """Return the checks of who is compared."""
-    found = [_gaps(fitted), _composition(fitted), _overlap(fitted), _detectable(fitted)]
+    found = [_gaps(fitted), _detectable(fitted)]
+    if fitted.data.rows is not None:
+        found[1:1] = [_composition(fitted), _overlap(fitted)]
     return [d for d in found if d is not None]
 
 
@@ -160,7 +162,7 @@ def _detectable(fitted: Fitted) -> Diagnostic | None:
 
 def _simulated(fitted: Fitted) -> float | None:
     """Return the detectable effect from placebos in the periods before the first start; None where they are too few."""
-    if not fitted.options.permutable:
+    if not fitted.options.permutable or fitted.data.rows is None:
         return None
     found = placebos(fitted.panel, fitted.options, fitted.study.inference.seed)
     if found is None or not found.estimates.size:

@@ -54,7 +54,7 @@ def start_of_rows(
 
 def _declared(frame: pd.DataFrame, column: str, where: str, calendar: Calendar, step: IntArray) -> IntArray:
     values = require_column(frame, column, role="first-treated", where=where)
-    never = _is_never(values)
+    never = is_never(values)
     if calendar.unit == "period" and bool((step < 0).any()) and _has_zero(values):
         raise TreatmentTimingError(
             f"the column '{column}' holds 0 and the periods run below 0, so 0 may be a period or mean never",
@@ -76,7 +76,12 @@ def _declared(frame: pd.DataFrame, column: str, where: str, calendar: Calendar, 
     return start
 
 
-def _is_never(values: pd.Series[Any]) -> NDArray[np.bool_]:
+def is_never(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Return which values of a start column stand for a unit that never starts.
+
+    >>> is_never(pd.Series(["2019", "never", None])).tolist()
+    [False, True, True]
+    """
     missing = values.isna().to_numpy()
     if pd.api.types.is_datetime64_any_dtype(values):
         return np.asarray(missing, dtype=np.bool_)

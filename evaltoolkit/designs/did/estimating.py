@@ -1,0 +1,115 @@
+"""Effects with the way their uncertainty is measured, from rows or from the sums that stand in for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from evaltoolkit.designs.did.catalogue import ESTIMATORS
+from evaltoolkit.designs.did.cell_study import CellStudy
+from evaltoolkit.designs.did.estimators import Uncertainty, assembled, cell_estimator, cell_study, path_estimator
+from evaltoolkit.designs.did.facts import Facts
+from evaltoolkit.designs.did.inference import MANY, Choice, Compared, choose
+from evaltoolkit.designs.did.moment_estimators import cells_of, path_of
+from evaltoolkit.designs.did.moment_sample import Sums
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.path_study import PathStudy, path_of_sums, path_study
+from evaltoolkit.designs.did.sample import PanelStudy
+from evaltoolkit.kernels.cohorts import Rule
+from evaltoolkit.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Effects by cohort and period, or one effect and a path; the other is None."""
+
+    choice: Choice
+    cells: CellStudy | None
+    path: PathStudy | None
+
+
+def compared_in(options: Options) -> Compared:
+    """Return who counts as compared with when a method of inference is chosen."""
+    if options.estimator == "twfe":
+        return "last-compared"
+    return "synthetic" if options.estimator == "synthetic-did" else ""
+
+
+def estimated(study: Study, options: Options, data: PanelStudy) -> Estimates:
+    """Estimate by the study's own estimator.
+
+    Raises
+    ------
+    ValueError
+        As the estimator's kernel.
+    OptionError
+        The method of inference does not fit.
+    """
+    if data.sums is not None:
+        return _on_sums(study, options, data, data.sums)
+    panel = data.panel
+    choice, law = choose(panel, options.rule if options.permutable else None, study, compared_in(options))
+    estimator = cell_estimator(study, options, choice)
+    if estimator is None:
+        return Estimates(choice, None, path_study(panel, path_estimator(options), choice, study))
+    jackknife = choice.way == "jackknife"
+    return Estimates(choice, cell_study(panel, estimator, options.shown, jackknife=jackknife, law=law), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Another way to estimate effects by cohort and period.
+
+    Attributes
+    ----------
+    rule
+        How cells are estimated.
+    covariates
+        Whether they are adjusted for.
+    own
+        Whether by the study's own estimator; else by Callaway and Sant'Anna's.
+    """
+
+    rule: Rule
+    covariates: bool = True
+    own: bool = True
+
+
+def cells_by(study: Study, options: Options, data: PanelStudy, way: Otherwise) -> Estimates:
+    """Estimate effects by cohort and period in another way.
+
+    Raises
+    ------
+    ValueError, OptionError
+        As ``estimated``.
+    """
+    by = options if way.own else options.model_copy(update={"estimator": "callaway-santanna"})
+    if data.sums is not None:
+        table = data.sums.table
+        if not way.covariates:
+            table = dataclasses.replace(table, design=table.design[:, :1])
+        return _on_sums(study, by, data, dataclasses.replace(data.sums, table=table), way.rule)
+    panel = data.panel
+    if not way.covariates:
+        panel = dataclasses.replace(panel, covariates=panel.covariates[:, :, :0])
+    choice, law = choose(panel, way.rule if options.permutable else None, study)
+    estimator = cell_estimator(study, by, choice, way.rule)
+    assert estimator is not None
+    jackknife = choice.way == "jackknife"
+    return Estimates(choice, cell_study(panel, estimator, options.shown, jackknife=jackknife, law=law), None)
+
+
+def _chosen(study: Study, facts: Facts) -> Choice:
+    smallest = int(facts.clusters[facts.treated].min())
+    many = min(smallest, facts.comparison_clusters) >= MANY
+    counted = smallest, facts.treated_clusters, facts.comparison_clusters, facts.n_clusters
+    return Choice("analytic", study.inference.method, "many" if many else "estimator", *counted)
+
+
+def _on_sums(study: Study, options: Options, data: PanelStudy, sums: Sums, rule: Rule | None = None) -> Estimates:
+    choice, by = _chosen(study, data.facts), Uncertainty()
+    if not ESTIMATORS[options.estimator].cells:
+        return Estimates(choice, None, path_of_sums(path_of(sums.table, options)))
+    found = cells_of(sums.table, options, rule)
+    facts = data.facts
+    return Estimates(choice, assembled(found, options.shown, facts.periods, facts.comparison_clusters, by), None)

@@ -1,0 +1,281 @@
+"""From rows that stay where they are, or from sums of several agencies, to the sample that estimates are made from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.data import Calendar, EngineSource, detect
+from evaltoolkit.data.asked import asked, distinct
+from evaltoolkit.designs.did.covariates import covariate_columns, grid_labels
+from evaltoolkit.designs.did.facts import Facts
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.scope import Scope, scope_of
+from evaltoolkit.designs.did.timing import is_never
+from evaltoolkit.errors import MissingValuesError, NoVariationError, OptionError, PeriodError
+from evaltoolkit.kernels.cohort_moments import CohortMoments
+from evaltoolkit.kernels.cohorts import NEVER
+from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.reduction.by_ibis import panel_moments
+from evaltoolkit.reduction.long_form import Rows
+from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.plan import Bound, PanelPlan, panel_plan
+from evaltoolkit.study import Study
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Table = CohortMoments | ClusterMoments
+
+ROUNDED = frozenset({"binary", "proportion"})
+"""Outcomes between 0 and 1, which need no shift."""
+
+
+def plan_of(study: Study, options: Options) -> PanelPlan:
+    """Return what a study's rows are reduced by."""
+    columns = {
+        "unit": options.unit, "time": options.time, "first_treated": options.first_treated, "treated": options.treated,
+        "cluster": options.cluster, "weights": options.weights,
+    }  # fmt: skip
+    return panel_plan(study, columns, options.covariates)
+
+
+def reduced(study: Study, options: Options, source: EngineSource) -> PanelMoments:
+    """Reduce the rows that an engine holds.
+
+    Raises
+    ------
+    EvaluationError
+        The data, the plan or an option has to change, or what would leave is too small to.
+    """
+    rows = Rows(source, asked(source, study), plan_of(study, options), study.place)
+    found = source.executed(rows.by_period(), "periods and levels")
+    rows.checked(found)
+    bound = bind(rows, found, study)
+    n_read = int(source.executed(source.table.aggregate(n=source.table.count()), "rows in the table")["n"][0])
+    return panel_moments(rows, bound, n_read, int(found["rows"].sum()))
+
+
+def bind(rows: Rows, found: pd.DataFrame, study: Study) -> Bound:
+    """Return the plan with the values of time and start that the data hold."""
+    plan = rows.plan
+    calendar = detect(found["time"], where=study.place("time"), column=plan.time)
+    by_step = grouped(found["time"].tolist(), calendar, study.place("time"))
+    known = grouped(plan.periods, calendar, study.place("moments", "periods"))
+    stated("time", set(by_step), set(known), study.place("moments", "periods"))
+    periods = np.array(sorted(known or by_step), dtype=np.int64)
+    times = tuple(tuple(by_step.get(int(step), known.get(int(step), []))) for step in periods)
+    begun = _begun(rows, calendar, study) if plan.first_treated is not None else {}
+    starts = np.array(sorted(begun), dtype=np.int64)
+    if plan.first_treated is not None and not (starts != NEVER).any():
+        raise MissingValuesError(
+            "no unit is ever treated", expected="units that start the program in some period",
+            todo="check the column of the start and the filters", where=study.place("first_treated"),
+        )  # fmt: skip
+    return Bound(
+        plan, calendar, periods, times, starts, tuple(tuple(begun[int(g)]) for g in starts),
+        shift_of(plan, found, times, study),
+    )  # fmt: skip
+
+
+def grouped(values: Sequence[Any], calendar: Calendar, where: str) -> dict[int, list[Any]]:
+    """Return the values that stand for each step of the calendar.
+
+    Raises
+    ------
+    PeriodError
+        A value stands for none.
+    """
+    found: dict[int, list[Any]] = {}
+    for value in values:
+        found.setdefault(calendar.parse(value, where=where), []).append(value)
+    return found
+
+
+def _begun(rows: Rows, calendar: Calendar, study: Study) -> dict[int, list[Any]]:
+    """Return the values of the start column that stand for each start."""
+    column, where = str(rows.plan.first_treated), study.place("first_treated")
+    values = distinct(rows.source, rows.table, column, where=where)
+    never = is_never(values)
+    found = grouped(values[~never].tolist(), calendar, where)
+    named = grouped(rows.plan.starts, calendar, study.place("moments", "starts"))
+    stated("start", set(found), set(named), study.place("moments", "starts"))
+    unknown = [None if pd.isna(v) else v for v in values[never].tolist()]
+    if unknown:
+        found[int(NEVER)] = [v for i, v in enumerate(unknown) if v is not None or None not in unknown[:i]]
+    return found
+
+
+def stated(what: str, found: set[int], named: set[int], where: str) -> None:
+    """Stop where the data hold periods or starts that the plan does not name, if it names any.
+
+    Raises
+    ------
+    PeriodError
+    """
+    other = sorted(found - named)
+    if named and other:
+        raise PeriodError(
+            f"the {what} column holds {len(other)} values that the plan does not name",
+            expected=f"only the values under [moments] {'periods' if what == 'time' else 'starts'}",
+            todo="name them there, or leave the rows out with data.keep", where=where,
+        )  # fmt: skip
+
+
+def shift_of(plan: PanelPlan, found: pd.DataFrame, times: tuple[tuple[Any, ...], ...], study: Study) -> FloatArray:
+    """Return what is taken out of each period: as stated, else the rounded mean, which keeps whole numbers whole.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    found
+        Number, total, lowest and highest outcome by value of time.
+    times
+        The values of time that stand for each period.
+    study
+        For messages.
+
+    Raises
+    ------
+    OptionError
+        Another number of shifts than of periods is stated.
+    """
+    T = len(times)
+    if plan.shift is not None:
+        stated = np.atleast_1d(np.array(plan.shift, dtype=np.float64))
+        if stated.size not in {1, T}:
+            raise OptionError(
+                f"shift has {stated.size} numbers for {T} periods", expected="one number, or one for each period",
+                todo="correct shift", where=study.place("moments", "shift"),
+            )  # fmt: skip
+        return np.broadcast_to(stated, (T,)).copy()
+    if plan.kind in ROUNDED:
+        return np.zeros(T)
+    by_value = found.set_index("time")
+    shift = np.zeros(T)
+    for t, values in enumerate(times):
+        part = by_value.loc[[v for v in values if v in by_value.index]]
+        n = float(part["n"].sum())
+        if n:
+            spread = float(part["high"].max() - part["low"].min()) / 4
+            unit = 10.0 ** np.clip(np.floor(-np.log10(spread)), 0, 300) if spread > 0 else 1.0
+            shift[t] = np.round(float(part["total"].sum()) / n * unit) / unit
+    return shift
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sums:
+    """A reduced panel as estimators take it.
+
+    Attributes
+    ----------
+    moments
+        As it was reduced.
+    table
+        Cells and periods that are used, with covariates as numbers.
+    """
+
+    moments: PanelMoments
+    table: Table
+
+
+def used_part(
+    moments: PanelMoments, study: Study, options: Options
+) -> tuple[Sums, Facts, Scope, tuple[str, ...], tuple[int, ...]]:
+    """Return the cells and periods that are used, what is known of them, and names and places of the covariates.
+
+    Raises
+    ------
+    EvaluationError
+        Nothing is left to compare, or a covariate cannot be used.
+    """
+    table = moments.table
+    start = table.starts[table.cohort]
+    scope = scope_of(start, table.periods, np.ones((start.size, table.periods.size), dtype=np.bool_), study, options)
+    names, owner, X = covariate_columns(_readable(moments), study, options)
+    part = _restricted(moments.with_design(X), scope)
+    facts = _facts(part, None if moments.counts is None else moments.counts[np.ix_(scope.kept, scope.inside)])
+    if _constant(part):
+        raise NoVariationError(
+            f"the outcome '{study.outcome.column}' never varies", expected="an outcome that varies",
+            todo="check the outcome column and the filters", where=study.place("outcome", "column"),
+        )  # fmt: skip
+    return Sums(moments, part), facts, scope, names, owner
+
+
+def _readable(moments: PanelMoments) -> pd.DataFrame:
+    """Return the covariates' values, those cut into categories by name."""
+    frame = moments.covariates()
+    for name, cuts in moments.plan.grid:
+        frame[name] = grid_labels(frame[name].to_numpy(np.float64), cuts)
+    return frame
+
+
+def _restricted(table: Table, scope: Scope) -> Table:
+    kept, inside = scope.kept, scope.inside
+    starts, cohort = np.unique(scope.start[kept], return_inverse=True)
+    shared: dict[str, Any] = {
+        "starts": starts.astype(np.int64), "cohort": cohort.astype(np.int64), "periods": table.periods[inside],
+        "design": table.design[kept], "shift": table.shift[inside],
+    }  # fmt: skip
+    if isinstance(table, CohortMoments):
+        return dataclasses.replace(
+            table, **shared, units=table.units[kept], n=table.n[kept], N2=table.N2[kept],
+            m=table.m[np.ix_(kept, inside)], M2=table.M2[np.ix_(kept, inside)], Q=table.Q[np.ix_(kept, inside, inside)],
+        )  # fmt: skip
+    pairs = kept[table.cell]
+    labels, cluster = np.unique(table.cluster[pairs], return_inverse=True)
+    place = np.cumsum(kept) - 1
+    return dataclasses.replace(
+        table, **shared, labels=table.labels[labels], cluster=cluster.astype(np.int64),
+        cell=place[table.cell[pairs]].astype(np.int64), units=table.units[pairs], n=table.n[pairs],
+        m=table.m[np.ix_(pairs, inside)],
+    )  # fmt: skip
+
+
+def by_cell(table: Table) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return units, sums of weights and of weighted outcomes (less the shift) of each cell."""
+    if isinstance(table, CohortMoments):
+        return table.units, table.n, table.m
+    S = table.cohort.size
+    m = np.zeros((S, table.periods.size))
+    np.add.at(m, table.cell, table.m)
+    n, units = (np.bincount(table.cell, weights=v, minlength=S) for v in (table.n, table.units))
+    return units.astype(np.int64), n.astype(np.float64), m
+
+
+def _facts(table: Table, counts: FloatArray | None) -> Facts:
+    units, n, m = by_cell(table)
+    J, T = table.starts.size, table.periods.size
+    of = np.zeros((J, table.cohort.size))
+    of[table.cohort, np.arange(table.cohort.size)] = 1
+    size = (of @ units).astype(np.int64)
+    mass = np.repeat((of @ n)[:, None], T, axis=1)
+    treated = table.starts <= table.periods[-1]
+    clusters, pairs = size, np.zeros((0, 2), dtype=np.int64)
+    n_clusters, n_in, n_out = int(size.sum()), int(size[treated].sum()), int(size[~treated].sum())
+    if isinstance(table, ClusterMoments):
+        pairs = np.unique(np.column_stack([table.cohort[table.cell], table.cluster]), axis=0)
+        clusters = np.bincount(pairs[:, 0], minlength=J).astype(np.int64)
+        on = treated[pairs[:, 0]]
+        n_clusters, n_in, n_out = table.labels.size, *(int(np.unique(pairs[k, 1]).size) for k in (on, ~on))
+    return Facts(
+        table.starts, table.periods, size, clusters, n_clusters, n_in, n_out, np.repeat(size[:, None], T, axis=1), mass,
+        of @ m + mass * table.shift, None if counts is None else of @ counts,
+    )  # fmt: skip
+
+
+def _constant(table: Table) -> bool:
+    if isinstance(table, ClusterMoments):
+        level = table.m / table.n[:, None] + table.shift
+        return bool((level.max() == level.min()) & (table.units > 1).all())
+    total = table.n.sum()
+    level = table.m.sum(axis=0) / total + table.shift
+    spread = np.einsum("stt->t", table.Q) - table.M2.sum(axis=0) ** 2 / table.N2.sum()
+    return bool((level.max() == level.min()) and (spread <= 0).all())

@@ -1,0 +1,359 @@
+"""A panel reduced inside an engine: one query lays units out wide, one sums them by cell; only sums leave."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaltoolkit.errors import (
+    DataChangedError,
+    DisclosureError,
+    DuplicateRowsError,
+    OptionError,
+    TreatmentTimingError,
+)
+from evaltoolkit.kernels.cohort_moments import CohortMoments
+from evaltoolkit.kernels.cohorts import NEVER
+from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.reduction.long_form import Rows
+from evaltoolkit.reduction.moments import Account, PanelMoments
+from evaltoolkit.reduction.plan import Bound, PanelPlan
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+AGGREGATES: Final = 400
+"""Aggregates in one query, at most: engines limit the length of an expression."""
+MOST_CELLS: Final = 5_000
+"""Combinations of covariates beyond which they count as continuous."""
+COMPLETE, INCOMPLETE, TWICE, EARLY, REVERTS = range(5)
+
+
+def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMoments:
+    """Reduce a panel in the engine.
+
+    Units that lack a period are counted and left out, as are those that start in or before the first period.
+
+    Parameters
+    ----------
+    rows
+        The rows, and where they are.
+    bound
+        The plan, with the values of time and start that stand for each period and cohort.
+    n_read, n_rows
+        Rows in the table, and those that the study asks for.
+
+    Raises
+    ------
+    DisclosureError
+        A cell holds so few people that its sums may not leave.
+    OptionError
+        Covariates take too many different values to be cells.
+    DuplicateRowsError, TreatmentTimingError
+        Rows of one unit disagree.
+    DataChangedError
+        The table changed while it was read.
+    """
+    plan, source = bound.plan, rows.source
+    _few_cells(rows)
+    wide = wide_form(rows.long(bound), bound)
+    several = any(True for _ in _pairs(wide, bound, first=False))
+    once = source.stored(wide, "one row a unit") if several else contextlib.nullcontext(wide)
+    with once as laid, source.stored(cells_of(laid, bound), "sums by cell") as cells:
+        states = source.executed(account_of(cells), "what became of the units")
+        account = _account(states, rows, laid, n_read, n_rows)
+        _released(rows, cells, bound)
+        found = _fetched(rows, laid, cells, bound)
+    return _assembled(found, bound, plan, account)
+
+
+def _few_cells(rows: Rows) -> None:
+    if not rows.plan.covariates:
+        return
+    columns = {f"z{i}": rows.covariate(name) for i, name in enumerate(rows.plan.covariates)}
+    several = rows.table.select(**columns).distinct().limit(MOST_CELLS + 1)
+    n = int(rows.source.executed(several.aggregate(n=several.count()), "combinations of covariates")["n"][0])
+    if n > MOST_CELLS:
+        raise OptionError(
+            f"the covariates take more than {MOST_CELLS:,} different values together, so cells of units alike would "
+            "be rows",
+            expected='covariates of few values for release = "moments"',
+            todo="give cut points under [moments] grid, or state release = 'strict', which lets cross-products of the "
+            "whole sample leave and no cells", where=rows.where("covariates"),
+        )  # fmt: skip
+
+
+def wide_form(long: Any, bound: Bound) -> Any:
+    """Return one row a unit: outcomes ``y0`` ... less the shift, its cell, and in ``state`` whether it can be used."""
+    T = bound.periods.size
+    keys = [name for name in long.columns if name not in {"at", "y", "c", "on"}]
+    asked = {"rows": long.count(), "seen": long.y.count()}
+    for t in range(T):
+        here = long["at"] == t
+        asked[f"y{t}"] = (long.y - float(bound.shift[t])).sum(where=here)
+        if "c" in long.columns:
+            asked[f"c{t}"] = long.c.sum(where=here)
+    if "on" in long.columns:
+        asked |= {"first": long["at"].min(where=long.on == 1.0), "last": long["at"].max(where=long.on == 0.0)}
+    wide = long.group_by(keys).aggregate(**asked)
+    if "on" in long.columns:
+        # Starts are periods here, the last place standing for never.
+        wide = wide.mutate(start=wide["first"].fill_null(T).cast("int32"))
+    known = sum(wide[f"y{t}"].notnull().cast("int32") for t in range(T))
+    wide = wide.mutate(known=known)
+    early = wide.start.isin(_early(bound))
+    reverts = (wide["last"] > wide["first"]).fill_null(value=False) if "on" in long.columns else None
+    branches = [
+        ((wide.seen > wide.known) | (wide.rows > T), TWICE), (wide.known < T, INCOMPLETE), (early, EARLY),
+    ]  # fmt: skip
+    if reverts is not None:
+        branches.insert(1, (reverts, REVERTS))
+    import ibis
+
+    return wide.mutate(state=ibis.cases(*branches, else_=COMPLETE).cast("int32"))
+
+
+def _early(bound: Bound) -> list[int]:
+    """Return the places of starts in or before the first period; with none, a place that does not occur."""
+    return [j for j, g in enumerate(bound.starts.tolist()) if g <= bound.first] or [-1]
+
+
+def _values(plan: PanelPlan) -> list[str]:
+    return [f"z{i}" for i in range(len(plan.covariates))]
+
+
+def cells_of(wide: Any, bound: Bound) -> Any:
+    """Return sums by state and cell: cross-products among them where units are the clusters and they fit one query."""
+    masked = _masked(wide, bound.plan)
+    keys = ["state", "start", *_values(bound.plan), *(["cluster"] if bound.plan.cluster else [])]
+    return masked.group_by(keys).aggregate(**_first_sums(masked, bound), **dict(_pairs(masked, bound, first=True)))
+
+
+def _masked(wide: Any, plan: PanelPlan) -> Any:
+    """Hide the cell and the outcomes of units that are not used: of those only their number may leave."""
+    used = wide.state == COMPLETE
+    hidden = [n for n in wide.columns if n[0] in "yc" and n[1:].isdigit()]
+    keys = ["start", *_values(plan), *(["cluster"] if plan.cluster else [])]
+    return wide.mutate(**{name: used.ifelse(wide[name], None) for name in [*hidden, *keys]})
+
+
+def _first_sums(wide: Any, bound: Bound) -> dict[str, Any]:
+    plan, T = bound.plan, bound.periods.size
+    w = wide.w if plan.weights else None
+    found = {"units": wide.count(), "rows": wide.rows.sum()}
+    if w is not None:
+        found |= {"n": w.sum(), "n2": (w * w).sum()}
+    for t in range(T):
+        y = wide[f"y{t}"]
+        found[f"m{t}"] = y.sum() if w is None else (w * y).sum()
+        if w is not None and not plan.cluster:
+            found[f"s{t}"] = (w * w * y).sum()
+        if f"c{t}" in wide.columns:
+            found[f"k{t}"] = wide[f"c{t}"].sum()
+        if plan.counts_people and plan.kind == "continuous":
+            size = (y + float(bound.shift[t])).abs()
+            found |= {f"a{t}": size.sum(), f"b{t}": size.max()}
+    return found
+
+
+def _pairs(wide: Any, bound: Bound, *, first: bool) -> Iterator[tuple[str, Any]]:
+    """Yield cross-products of periods: those that fit beside the first sums, or the others."""
+    plan, T = bound.plan, bound.periods.size
+    if plan.cluster:
+        return
+    room = max(0, AGGREGATES - len(_first_sums(wide, bound)))
+    pairs = [(s, t) for s in range(T) for t in range(s, T)]
+    for s, t in pairs[:room] if first else pairs[room:]:
+        product = wide[f"y{s}"] * wide[f"y{t}"]
+        yield f"q{s}_{t}", (product * wide.w * wide.w if plan.weights else product).sum()
+
+
+def account_of(cells: Any) -> Any:
+    """Return how many units and rows are in each state."""
+    return cells.group_by("state").aggregate(units=cells.units.sum(), rows=cells.rows.sum(), cells=cells.count())
+
+
+def _account(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows: int) -> Account:
+    units = {int(s): int(n) for s, n in zip(states["state"], states["units"], strict=True)}
+    if int(states["rows"].sum()) != n_rows:
+        raise DataChangedError(
+            f"the table had {n_rows:,} rows of the study at first and {int(states['rows'].sum()):,} later",
+            expected="a table that does not change while it is read",
+            todo="run it again when nobody writes to the table, or on a copy", where=rows.source.where,
+        )  # fmt: skip
+    if units.get(TWICE):
+        raise DuplicateRowsError(
+            f"several rows stand for the same unit and period in {units[TWICE]:,} units",
+            expected=f"one row for each '{rows.plan.unit}' and '{rows.plan.time}'",
+            todo="add up or average such rows first, or correct the columns named as unit and time",
+            where=rows.where("unit"),
+        )  # fmt: skip
+    if units.get(REVERTS):
+        raise TreatmentTimingError(
+            f"treatment switches off again in {units[REVERTS]:,} units (column '{rows.plan.treated}')",
+            expected="an indicator that stays 1 once it is 1",
+            todo="give first_treated, the period of the first exposure, if its effect is meant to last",
+            where=rows.where("treated"),
+        )  # fmt: skip
+    incomplete = units.get(INCOMPLETE, 0)
+    if incomplete:
+        incomplete = _steady(rows, wide)
+    every = units.get(COMPLETE, 0) + units.get(EARLY, 0) + incomplete
+    return Account(n_read, n_rows, every, incomplete, units.get(EARLY, 0))
+
+
+def _steady(rows: Rows, wide: Any) -> int:
+    """Return the number of incomplete units, and stop where their rows disagree on what has to be the same."""
+    plan = rows.plan
+    part = wide.filter(wide.state == INCOMPLETE)
+    names = {"start": plan.first_treated, "cluster": plan.cluster, "w": plan.weights}
+    names |= {f"z{i}": name for i, name in enumerate(plan.covariates)}
+    known = {key: name for key, name in names.items() if name is not None}
+    asked = {"parts": part.count()}
+    for key in known:
+        asked[f"{key}_moves"] = (part[key].min() < part[key].max()) | (
+            (part[key].count() > 0) & (part[key].count() < part.count())
+        )
+    by_unit = part.group_by("unit").aggregate(**asked)
+    moving = {key: by_unit[f"{key}_moves"].cast("int64").sum() for key in known}
+    twice = (by_unit.parts > 1).cast("int64").sum()
+    found = rows.source.executed(by_unit.aggregate(n=by_unit.count(), several=twice, **moving), "incomplete units")
+    for key, name in known.items():
+        n = int(found[key][0] or 0)
+        if n and int(found["several"][0] or 0):
+            raise _moves(rows, key, name, n)
+    return int(found["n"][0])
+
+
+def _moves(rows: Rows, key: str, name: str, n: int) -> TreatmentTimingError:
+    what = {"start": "first treated period", "cluster": "cluster", "w": "weight"}.get(key, "covariate")
+    role = {"start": "first_treated", "cluster": "cluster", "w": "weights"}.get(key, "covariates")
+    return TreatmentTimingError(
+        f"the {what} in '{name}' changes or is sometimes empty within {n:,} units",
+        expected=f"one {what} for each unit, in every row of the unit",
+        todo="write the same value into all rows of a unit, such as that before the program"
+        + (', or state release = "open"' if key.startswith("z") else ""), where=rows.where(role),
+    )  # fmt: skip
+
+
+def _released(rows: Rows, cells: Any, bound: Bound) -> None:
+    """Stop where a cell rests on so few people that its sums may not leave; the engine counts such cells itself."""
+    small = too_small(cells, bound)
+    if small is None:
+        return
+    found = rows.source.executed(small, "cells too small to leave")
+    n = int(found["small"][0] or 0)
+    if n:
+        raise DisclosureError(
+            f"{n:,} of {int(found['cells'][0]):,} cells hold fewer than {bound.plan.threshold} people, or sums that "
+            "rest on so few",
+            expected="cells (starts by values of the covariates) of enough people in each period",
+            todo="make cells coarser: cut points under [moments] grid, fewer covariates, longer periods, starts put "
+            'together; or state release = "strict", which lets no cell leave', where=rows.where("data", "release"),
+        )  # fmt: skip
+
+
+def too_small(cells: Any, bound: Bound) -> Any | None:
+    """Return the query that counts cells whose sums may not leave; None where nothing counts people."""
+    plan, T = bound.plan, bound.periods.size
+    least = float(plan.threshold)
+    used = cells.filter(cells.state == COMPLETE)
+    counted: list[Any] = [used.units.cast("float64")] if plan.counts_people else []
+    if plan.outcome_counts and not plan.weights:
+        for t in range(T):
+            total = used[f"k{t}"] if f"k{t}" in used.columns else used[f"m{t}"] + used.units * float(bound.shift[t])
+            counted += [total, used.units - total] if plan.kind == "binary" else [total]
+        if plan.kind == "binary":
+            pairs = [used[c] for c in used.columns if c[0] == "q" and c[1:2].isdigit()]
+            counted += [v for q in pairs for v in (q, used.units - q)]
+    elif plan.outcome_counts:
+        counted += [used[f"k{t}"] for t in range(T) if f"k{t}" in used.columns]
+    hidden = [((v > 0.5 if plan.show_zero else v > -0.5) & (v < least - 0.5)).cast("int64") for v in counted]
+    if plan.counts_people and plan.kind == "continuous":
+        # One person with more than half of a sum gives it away.
+        hidden += [(used[f"b{t}"] > 0.5 * used[f"a{t}"]).cast("int64") for t in range(T)]
+    if not hidden:
+        return None
+    bad = (sum(hidden[1:], start=hidden[0]) > 0).cast("int64")
+    marked = used.mutate(bad=bad)
+    return marked.aggregate(small=marked.bad.sum(), cells=marked.count())
+
+
+def _fetched(rows: Rows, wide: Any, cells: Any, bound: Bound) -> pd.DataFrame:
+    used = cells.filter(cells.state == COMPLETE)
+    kept = [name for name in used.columns if name not in {"state", "rows"} and not (name[0] in "ab" and name[1:])]
+    found = rows.source.executed(used.select(*kept), "the sums")
+    masked = _masked(wide, bound.plan).filter(wide.state == COMPLETE)
+    rest = list(_pairs(masked, bound, first=False))
+    keys = ["start", *_values(bound.plan)]
+    for lo in range(0, len(rest), AGGREGATES):
+        part = masked.group_by(keys).aggregate(**dict(rest[lo : lo + AGGREGATES]))
+        more = rows.source.executed(part, "further cross-products")
+        found = found.merge(more, on=keys, how="left", validate="1:1")
+    return found
+
+
+def _assembled(found: pd.DataFrame, bound: Bound, plan: PanelPlan, account: Account) -> PanelMoments:
+    values = _values(plan)
+    keys = ["start", *values, *(["cluster"] if plan.cluster else [])]
+    if plan.cluster:
+        found["cluster"] = found["cluster"].astype(str)
+    found = found.sort_values(keys, ignore_index=True)
+    T = bound.periods.size
+    combos, code = _combinations(found, values)
+    cells, cell = np.unique(np.column_stack([found["start"].to_numpy(np.int64), code]), axis=0, return_inverse=True)
+    begun = bound.starts if plan.first_treated else np.append(bound.periods, NEVER)
+    starts, cohort = np.unique(begun[cells[:, 0]], return_inverse=True)
+    design = np.column_stack([np.ones(len(cells)), cells[:, 1].astype(np.float64)])
+    units = found["units"].to_numpy(np.int64)
+    n = found["n"].to_numpy(np.float64) if plan.weights else units.astype(np.float64)
+    m = _columns(found, "m", T)
+    table: CohortMoments | ClusterMoments
+    names: tuple[str, ...] = ()
+    if plan.cluster:
+        labels, cluster = np.unique(found["cluster"].to_numpy(str), return_inverse=True)
+        names = tuple(str(label) for label in labels)
+        table = ClusterMoments(
+            starts.astype(np.int64), bound.periods, design, cohort.astype(np.int64),
+            np.arange(labels.size), cluster.astype(np.int64), cell.astype(np.int64), units, n, m, bound.shift,
+        )  # fmt: skip
+    else:
+        N2, M2 = (found["n2"].to_numpy(np.float64), _columns(found, "s", T)) if plan.weights else (n, m)
+        Q = np.zeros((len(found), T, T))
+        for s in range(T):
+            for t in range(s, T):
+                Q[:, s, t] = Q[:, t, s] = found[f"q{s}_{t}"].to_numpy(np.float64)
+        table = CohortMoments(
+            starts.astype(np.int64), bound.periods, design, cohort.astype(np.int64), units, n, m, N2, M2, Q, bound.shift
+        )  # fmt: skip
+    counts = None
+    if plan.outcome_counts:
+        by_row = _columns(found, "k", T) if "k0" in found.columns else m + units[:, None] * bound.shift
+        counts = np.zeros((len(cells), T))
+        np.add.at(counts, cell, by_row)
+    return PanelMoments(plan, bound.calendar, table, combos, counts, account, names)
+
+
+def _columns(found: pd.DataFrame, letter: str, T: int) -> FloatArray:
+    return found[[f"{letter}{t}" for t in range(T)]].to_numpy(np.float64)
+
+
+def _combinations(found: pd.DataFrame, values: list[str]) -> tuple[tuple[tuple[str | float, ...], ...], IntArray]:
+    """Return the different combinations of values, ascending, and the place of each row's."""
+    if not values:
+        return ((),), np.zeros(len(found), dtype=np.int64)
+    rows = [tuple(v if isinstance(v, str) else float(v) for v in row) for row in found[values].to_numpy(object)]
+    combos = tuple(sorted(set(rows), key=lambda row: tuple((isinstance(v, str), v) for v in row)))
+    place = {row: i for i, row in enumerate(combos)}
+    return combos, np.array([place[row] for row in rows], dtype=np.int64)
+
+
+def without_covariates(plan: PanelPlan) -> PanelPlan:
+    """Return the plan of an estimator that adjusts for nothing."""
+    return dataclasses.replace(plan, covariates=(), grid=())

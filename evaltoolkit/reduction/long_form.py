@@ -1,0 +1,187 @@
+"""A panel's rows in an engine, with the study's columns as numbers and codes: what reductions start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evaltoolkit.data import EngineSource
+from evaltoolkit.data.asked import number, required
+from evaltoolkit.errors import ColumnTypeError, DataFileError, MissingValuesError
+from evaltoolkit.reduction.plan import Bound, PanelPlan
+
+Where = Callable[..., str]
+EXACT = 2.0**53
+"""Beyond it 64-bit floats do not hold every whole number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows in an engine.
+
+    Attributes
+    ----------
+    source
+        Where they are.
+    table
+        The rows that the study asks for, as an Ibis expression.
+    plan
+        What they are reduced by.
+    where
+        Says where a key of the study is set, for messages.
+    """
+
+    source: EngineSource
+    table: Any
+    plan: PanelPlan
+    where: Where
+
+    def covariate(self, name: str) -> Any:
+        """Return a covariate as it tells cells apart: by its cut points where the plan has some."""
+        place = self.where("covariates", self.plan.covariates.index(name))
+        cuts = dict(self.plan.grid).get(name)
+        if cuts is None:
+            return required(self.table, name, role="covariate", where=place)
+        values = number(self.table, name, role="covariate", where=place)
+        found = sum((values >= cut).cast("int64") for cut in cuts)
+        return values.isnull().ifelse(None, found)
+
+    def outcome(self) -> Any:
+        """Return the outcome in display units, NULL where a covariate is: such a row is no observation."""
+        plan = self.plan
+        y = number(self.table, plan.outcome, role="outcome", where=self.where("outcome", "column"))
+        if plan.population is not None:
+            y = y / self._population() * plan.per
+        for name in plan.covariates:
+            y = self.covariate(name).isnull().ifelse(None, y)
+        return y
+
+    def count(self) -> Any:
+        """Return the people or events behind the outcome."""
+        return number(self.table, self.plan.outcome, role="outcome", where=self.where("outcome", "column"))
+
+    def _population(self) -> Any:
+        assert self.plan.population is not None
+        where = self.where("outcome", "population")
+        return number(self.table, self.plan.population, role="population", where=where)
+
+    def by_period(self) -> Any:
+        """Return the query that looks at every row once: what is wrong, and the outcome's level by period."""
+        plan, table = self.plan, self.table
+        time = required(table, plan.time, role="time", where=self.where("time"))
+        unit = required(table, plan.unit, role="unit", where=self.where("unit"))
+        raw, y = self.count(), self.outcome()
+        asked = {
+            "rows": table.count(), "no_unit": unit.isnull().sum(), "n": y.count(), "total": y.sum(),
+            "low": y.min(), "high": y.max(), "below": (raw < 0).sum(), "largest": raw.abs().max(),
+            "other": (~raw.isin([0.0, 1.0])).sum(),
+        }  # fmt: skip
+        if plan.population is not None:
+            asked["no_people"] = (self._population() <= 0).sum()
+        if plan.weights is not None:
+            w = self.weight()
+            asked["no_weight"] = (w.isnull() | (w <= 0)).sum()
+        if plan.cluster is not None:
+            cluster = required(table, plan.cluster, role="cluster", where=self.where("cluster"))
+            asked["no_cluster"] = cluster.isnull().sum()
+        if plan.treated is not None:
+            on = self.treated()
+            asked["no_treated"] = (on.isnull() | ~on.isin([0.0, 1.0])).sum()
+        return table.group_by(time.name("time")).aggregate(**asked)
+
+    def weight(self) -> Any:
+        """Return the sampling weight."""
+        assert self.plan.weights is not None
+        return number(self.table, self.plan.weights, role="weights", where=self.where("weights"))
+
+    def treated(self) -> Any:
+        """Return the column of 0 and 1 that says when the program is on."""
+        assert self.plan.treated is not None
+        return number(self.table, self.plan.treated, role="treated", where=self.where("treated"))
+
+    def checked(self, found: pd.DataFrame) -> None:
+        """Stop where what ``by_period`` found cannot be used.
+
+        Raises
+        ------
+        MissingValuesError, ColumnTypeError, DataFileError
+            With how many rows are concerned.
+        """
+        plan = self.plan
+        if not len(found):
+            raise DataFileError(
+                "no row is left", expected="at least one row of data", todo="loosen the filters under data.keep",
+                where=self.where("data", "keep"),
+            )  # fmt: skip
+        self._empty(int(found["rows"][found["time"].isna()].sum()), "time", plan.time)
+        self._empty(int(found["no_unit"].sum()), "unit", plan.unit)
+        if plan.cluster is not None:
+            self._empty(int(found["no_cluster"].sum()), "cluster", plan.cluster)
+        column = plan.outcome
+        if plan.kind in {"count", "rate"}:
+            self._bad(int(found["below"].sum()), f"the outcome '{column}' is below zero", "counts of zero or more")
+        if plan.kind == "binary":
+            self._bad(int(found["other"].sum()), f"the outcome '{column}' is neither 0 nor 1", "0 and 1")
+        if plan.population is not None:
+            self._bad(int(found["no_people"].sum()), f"the population '{plan.population}' is not above zero", "numbers"
+                      " above zero")  # fmt: skip
+        if plan.weights is not None:
+            self._bad(int(found["no_weight"].sum()), f"the weight '{plan.weights}' is empty or not above zero", "one "
+                      "weight above zero for each unit")  # fmt: skip
+        if plan.treated is not None:
+            self._bad(int(found["no_treated"].sum()), f"the column '{plan.treated}' is neither 0 nor 1", "0 and 1")
+        largest = float(found["largest"].max())
+        if not np.isfinite(largest) and int(found["n"].sum()):
+            self._bad(1, f"the outcome '{column}' holds numbers without an end", "finite numbers")
+        if largest > EXACT:
+            self._bad(1, f"the outcome '{column}' holds numbers beyond 2^53", "numbers that 64-bit floats hold exactly")
+
+    def _empty(self, n: int, role: str, column: str) -> None:
+        if n:
+            raise MissingValuesError(
+                f"the {role} column '{column}' is empty in {n:,} rows", expected="a value in every row",
+                todo="fill these rows, or leave them out with data.keep", where=self.where(role),
+            )  # fmt: skip
+
+    def _bad(self, n: int, what: str, expected: str) -> None:
+        if n:
+            raise ColumnTypeError(
+                f"{what} in {n:,} row{'s' if n > 1 else ''}", expected=expected,
+                todo="correct these rows, or leave them out with data.keep", where=self.where("outcome", "column"),
+            )  # fmt: skip
+
+    def long(self, bound: Bound) -> Any:
+        """Return the rows as unit, period (its place), start (its place), outcome less the shift, and cell values."""
+        plan, table = self.plan, self.table
+        at = placed(table[plan.time], bound.times)
+        columns = {"unit": table[plan.unit], "at": at, "y": self.outcome()}
+        if plan.first_treated is not None:
+            columns["start"] = placed(table[plan.first_treated], bound.begun)
+        else:
+            columns["on"] = self.treated()
+        if plan.outcome_counts and (plan.population is not None or plan.weights is not None):
+            columns["c"] = self.count()
+        if plan.weights is not None:
+            columns["w"] = self.weight()
+        if plan.cluster is not None:
+            columns["cluster"] = table[plan.cluster]
+        columns |= {f"z{i}": self.covariate(name) for i, name in enumerate(plan.covariates)}
+        return table.select(**columns)
+
+
+def placed(column: Any, values: tuple[tuple[Any, ...], ...]) -> Any:
+    """Return the place of the group of values that a column's value is in; None in a group stands for NULL."""
+    import ibis
+
+    branches = []
+    for i, group in enumerate(values):
+        known = [v for v in group if v is not None]
+        if known:
+            branches.append((column == known[0] if len(known) == 1 else column.isin(known), i))
+        if len(known) < len(group):
+            branches.append((column.isnull(), i))
+    return ibis.cases(*branches).cast("int32")
