@@ -248,7 +248,9 @@ def _texts(value: Any) -> Iterator[str]:
 def _steady(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame with numbers rounded to nine digits of the largest in their column."""
     found = frame.copy()
-    for name in found.select_dtypes("floating").columns:
+    for name in found.columns:
+        if not pd.api.types.is_float_dtype(found[name]):
+            continue
         values = found[name].to_numpy(dtype=np.float64, na_value=np.nan)
         scale = np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values))
         found[name] = np.round(values / (scale or 1.0), 9) + 0.0
