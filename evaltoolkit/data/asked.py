@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pandas as pd
@@ -15,11 +16,23 @@ MOST_VALUES: Final = 20_000
 """Different values of a column that are brought here to be looked at one by one, at most."""
 
 
-def asked(source: EngineSource, study: Study) -> Any:
+Look = Callable[[EngineSource, Any, str, str], "pd.Series[Any] | None"]
+
+
+def asked(source: EngineSource, study: Study, look: Look | None = None) -> Any:
     """Return the columns and rows that a study names, with missing codes made NULL and its filters applied.
 
     Filters hold by the same rules as for files: those that an engine may understand in another way (texts in order,
     dates, ``!=``) are decided here, on the different values of their column.
+
+    Parameters
+    ----------
+    source
+        The table.
+    study
+        Names columns, filters and codes.
+    look
+        Returns the different values of a column, or None to leave its filter out: for a look ahead that runs nothing.
 
     Raises
     ------
@@ -33,8 +46,13 @@ def asked(source: EngineSource, study: Study) -> Any:
     for i, condition in enumerate(study.data.keep):
         if condition.column not in table.columns:
             raise missing_filter_column(condition, source.columns(), study, i)
-        table = table.filter(_kept(source, table, condition, study.place("data", "keep", i)))
+        kept = _kept(source, table, condition, study.place("data", "keep", i), look or _looked)
+        table = table if kept is None else table.filter(kept)
     return table
+
+
+def _looked(source: EngineSource, table: Any, name: str, where: str) -> pd.Series[Any]:
+    return distinct(source, table, name, where=where)
 
 
 def number(table: Any, name: str, *, role: str, where: str) -> Any:
@@ -75,8 +93,7 @@ def distinct(source: EngineSource, table: Any, name: str, *, where: str) -> pd.S
     DataFileError
         There are too many.
     """
-    query = table.select(name).distinct().limit(MOST_VALUES + 1)
-    values: pd.Series[Any] = source.executed(query, f"values of {name}")[name]
+    values: pd.Series[Any] = source.executed(values_of(table, name), f"values of {name}")[name]
     if len(values) > MOST_VALUES:
         raise DataFileError(
             f"the column '{name}' has more than {MOST_VALUES:,} different values",
@@ -84,6 +101,11 @@ def distinct(source: EngineSource, table: Any, name: str, *, where: str) -> pd.S
             todo='coarsen the column, or state release = "open" if rows may come', where=where,
         )  # fmt: skip
     return values
+
+
+def values_of(table: Any, name: str) -> Any:
+    """Return the query for the different values of a column."""
+    return table.select(name).distinct().limit(MOST_VALUES + 1)
 
 
 def _cleaned(column: Any, study: Study) -> Any:
@@ -108,7 +130,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _kept(source: EngineSource, table: Any, condition: Filter, where: str) -> Any:
+def _kept(source: EngineSource, table: Any, condition: Filter, where: str, look: Look) -> Any:
     """Return which rows pass a filter."""
     column, value = table[condition.column], condition.value
     several = isinstance(value, list)
@@ -119,7 +141,9 @@ def _kept(source: EngineSource, table: Any, condition: Filter, where: str) -> An
     if numbers and not several and condition.op in {"<", "<=", ">", ">=", "=="}:
         compared = {"<": column < value, "<=": column <= value, ">": column > value, ">=": column >= value}
         return compared.get(condition.op, column == value)
-    there = distinct(source, table, condition.column, where=where)
+    there = look(source, table, condition.column, where)
+    if there is None:
+        return None
     kept = there[condition_holds(there, condition, where)]
     known = column.isin(kept.dropna().tolist()) if kept.notna().any() else column.isnull() & False
     return known | column.isnull() if bool(kept.isna().any()) else known

@@ -32,6 +32,8 @@ AGGREGATES: Final = 400
 """Aggregates in one query, at most: engines limit the length of an expression."""
 MOST_CELLS: Final = 5_000
 """Combinations of covariates beyond which they count as continuous."""
+LARGEST_SHARE: Final = 0.5
+"""Of a sum of money or the like that one person may have."""
 COMPLETE, INCOMPLETE, TWICE, EARLY, REVERTS = range(5)
 
 
@@ -138,7 +140,7 @@ def cells_of(wide: Any, bound: Bound) -> Any:
 def _masked(wide: Any, plan: PanelPlan) -> Any:
     """Hide the cell and the outcomes of units that are not used: of those only their number may leave."""
     used = wide.state == COMPLETE
-    hidden = [n for n in wide.columns if n[0] in "yc" and n[1:].isdigit()]
+    hidden = [name for name in wide.columns if _is_column(name, "yc")]
     keys = ["start", *_values(plan), *(["cluster"] if plan.cluster else [])]
     return wide.mutate(**{name: used.ifelse(wide[name], None) for name in [*hidden, *keys]})
 
@@ -270,14 +272,14 @@ def too_small(cells: Any, bound: Bound) -> Any | None:
             total = used[f"k{t}"] if f"k{t}" in used.columns else used[f"m{t}"] + used.units * float(bound.shift[t])
             counted += [total, used.units - total] if plan.kind == "binary" else [total]
         if plan.kind == "binary":
-            pairs = [used[c] for c in used.columns if c[0] == "q" and c[1:2].isdigit()]
+            pairs = [used[name] for name in used.columns if name[0] == "q" and "_" in name]
             counted += [v for q in pairs for v in (q, used.units - q)]
     elif plan.outcome_counts:
         counted += [used[f"k{t}"] for t in range(T) if f"k{t}" in used.columns]
     hidden = [((v > 0.5 if plan.show_zero else v > -0.5) & (v < least - 0.5)).cast("int64") for v in counted]
     if plan.counts_people and plan.kind == "continuous":
         # One person with more than half of a sum gives it away.
-        hidden += [(used[f"b{t}"] > 0.5 * used[f"a{t}"]).cast("int64") for t in range(T)]
+        hidden += [(used[f"b{t}"] > LARGEST_SHARE * used[f"a{t}"]).cast("int64") for t in range(T)]
     if not hidden:
         return None
     bad = (sum(hidden[1:], start=hidden[0]) > 0).cast("int64")
@@ -285,10 +287,19 @@ def too_small(cells: Any, bound: Bound) -> Any | None:
     return marked.aggregate(small=marked.bad.sum(), cells=marked.count())
 
 
-def _fetched(rows: Rows, wide: Any, cells: Any, bound: Bound) -> pd.DataFrame:
+def sums_of(cells: Any) -> Any:
+    """Return the query for the sums of the cells that are used."""
     used = cells.filter(cells.state == COMPLETE)
-    kept = [name for name in used.columns if name not in {"state", "rows"} and not (name[0] in "ab" and name[1:])]
-    found = rows.source.executed(used.select(*kept), "the sums")
+    kept = [name for name in used.columns if name not in {"state", "rows"} and not _is_column(name, "ab")]
+    return used.select(*kept)
+
+
+def _is_column(name: str, letters: str) -> bool:
+    return name[0] in letters and name[1:].isdigit()
+
+
+def _fetched(rows: Rows, wide: Any, cells: Any, bound: Bound) -> pd.DataFrame:
+    found = rows.source.executed(sums_of(cells), "the sums")
     masked = _masked(wide, bound.plan).filter(wide.state == COMPLETE)
     rest = list(_pairs(masked, bound, first=False))
     keys = ["start", *_values(bound.plan)]
@@ -337,7 +348,10 @@ def _assembled(found: pd.DataFrame, bound: Bound, plan: PanelPlan, account: Acco
         by_row = _columns(found, "k", T) if "k0" in found.columns else m + units[:, None] * bound.shift
         counts = np.zeros((len(cells), T))
         np.add.at(counts, cell, by_row)
-    return PanelMoments(plan, bound.calendar, table, combos, counts, account, names)
+    # The engine let no cell leave in which one person has more; the share itself would tell of that person.
+    checked = plan.counts_people and plan.kind == "continuous"
+    dominance = np.full((len(cells), T), LARGEST_SHARE) if checked else None
+    return PanelMoments(plan, bound.calendar, table, combos, counts, account, names, dominance)
 
 
 def _columns(found: pd.DataFrame, letter: str, T: int) -> FloatArray:

@@ -97,9 +97,10 @@ def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
     account = Account(frame.n_read, rows.unit.size, n, int((~complete).sum()), int(early.sum()))
     if rows.cluster is None:
         table = cohort_moments(*of, w, frame.shift)
-        return PanelMoments(
-            frame.plan, frame.calendar, table, frame.values, _counts(rows, frame, table, kept, cell, start), account
-        )  # fmt: skip
+        counts, shares = _counts(rows, frame, table, kept, cell, start), None
+        if frame.plan.counts_people and frame.plan.kind == "continuous":
+            shares = _shares(np.abs(wide[kept]), _places(table, cell[kept], start[kept]), table.cohort.size)
+        return PanelMoments(frame.plan, frame.calendar, table, frame.values, counts, account, (), shares)
     by_cluster = cluster_moments(*of, rows.cluster[first][kept], w, frame.shift)
     counts = _counts(rows, frame, by_cluster, kept, cell, start)
     names = tuple(frame.clusters[i] for i in by_cluster.labels)
@@ -126,9 +127,22 @@ def _counts(
     if rows.counts is None:
         return None
     wide = widen(rows.unit, rows.at, rows.counts, (kept.size, frame.periods.size))[kept]
-    keys = list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), strict=True))
+    found = np.zeros((table.cohort.size, frame.periods.size))
+    np.add.at(found, _places(table, cell[kept], start[kept]), wide)
+    return found
+
+
+def _places(table: Table, cell: IntArray, start: IntArray) -> IntArray:
+    """Return the place of each unit's cell in a table."""
+    keys = zip(table.starts[table.cohort].tolist(), table.design[:, 1].astype(int).tolist(), strict=True)
     at = {key: s for s, key in enumerate(keys)}
-    mine = [at[key] for key in zip(start[kept].tolist(), cell[kept].astype(float).tolist(), strict=True)]
-    found = np.zeros((len(keys), frame.periods.size))
-    np.add.at(found, mine, wide)
+    return np.array([at[key] for key in zip(start.tolist(), cell.tolist(), strict=True)], dtype=np.int64)
+
+
+def _shares(size: FloatArray, place: IntArray, S: int) -> FloatArray:
+    """Return the share of each cell's total that its largest unit has, shape (S, T)."""
+    total, largest = np.zeros((S, size.shape[1])), np.zeros((S, size.shape[1]))
+    np.add.at(total, place, size)
+    np.maximum.at(largest, place, size)
+    found: FloatArray = largest / np.where(total > 0, total, 1.0)
     return found

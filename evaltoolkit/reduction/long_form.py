@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from evaltoolkit.data import EngineSource
@@ -15,6 +14,8 @@ from evaltoolkit.errors import ColumnTypeError, DataFileError, MissingValuesErro
 from evaltoolkit.reduction.plan import Bound, PanelPlan
 
 Where = Callable[..., str]
+ROUNDED = frozenset({"binary", "proportion"})
+"""Outcomes between 0 and 1, which need no shift."""
 EXACT = 2.0**53
 """Beyond it 64-bit floats do not hold every whole number."""
 
@@ -69,15 +70,15 @@ class Rows:
         where = self.where("outcome", "population")
         return number(self.table, self.plan.population, role="population", where=where)
 
-    def by_period(self) -> Any:
-        """Return the query that looks at every row once: what is wrong, and the outcome's level by period."""
+    def overall(self) -> Any:
+        """Return the query that looks at every row once: how many there are, and in how many something is wrong."""
         plan, table = self.plan, self.table
         time = required(table, plan.time, role="time", where=self.where("time"))
         unit = required(table, plan.unit, role="unit", where=self.where("unit"))
         raw, y = self.count(), self.outcome()
         asked = {
-            "rows": table.count(), "no_unit": unit.isnull().sum(), "n": y.count(), "total": y.sum(),
-            "low": y.min(), "high": y.max(), "below": (raw < 0).sum(), "largest": raw.abs().max(),
+            "rows": table.count(), "no_time": time.isnull().sum(), "no_unit": unit.isnull().sum(),
+            "known": y.count(), "below": (raw < 0).sum(), "too_large": (raw.abs() > EXACT).sum(),
             "other": (~raw.isin([0.0, 1.0])).sum(),
         }  # fmt: skip
         if plan.population is not None:
@@ -91,7 +92,26 @@ class Rows:
         if plan.treated is not None:
             on = self.treated()
             asked["no_treated"] = (on.isnull() | ~on.isin([0.0, 1.0])).sum()
-        return table.group_by(time.name("time")).aggregate(**asked)
+        return table.aggregate(**asked)
+
+    def by_period(self) -> Any:
+        """Return the query for the periods and the rough level of the outcome in each, where enough people have one.
+
+        Levels of counts are whole numbers: no number of people can be worked out from them.
+        """
+        import ibis
+
+        plan, y = self.plan, self.outcome()
+        mean = y.mean()
+        spread = ((y * y).mean() - mean * mean).clip(lower=0.0).sqrt()
+        level, scale = (mean.round(), spread.round()) if plan.outcome_counts else (mean, spread)
+        if plan.counts_people:
+            enough = y.count() >= plan.threshold
+            level, scale = enough.ifelse(level, None), enough.ifelse(scale, None)
+        asked = {"time": self.table[plan.time]}
+        if plan.kind in ROUNDED:
+            return self.table.select(**asked).distinct().mutate(level=ibis.literal(0).cast("float64"))
+        return self.table.group_by(**asked).aggregate(level=level, spread=scale)
 
     def weight(self) -> Any:
         """Return the sampling weight."""
@@ -103,42 +123,38 @@ class Rows:
         assert self.plan.treated is not None
         return number(self.table, self.plan.treated, role="treated", where=self.where("treated"))
 
-    def checked(self, found: pd.DataFrame) -> None:
-        """Stop where what ``by_period`` found cannot be used.
+    def checked(self, found: pd.DataFrame) -> int:
+        """Return the number of rows; stop where what ``overall`` found cannot be used.
 
         Raises
         ------
         MissingValuesError, ColumnTypeError, DataFileError
             With how many rows are concerned.
         """
-        plan = self.plan
-        if not len(found):
+        plan, n = self.plan, {name: int(found[name].iloc[0] or 0) for name in found.columns}
+        if not n["rows"]:
             raise DataFileError(
                 "no row is left", expected="at least one row of data", todo="loosen the filters under data.keep",
                 where=self.where("data", "keep"),
             )  # fmt: skip
-        self._empty(int(found["rows"][found["time"].isna()].sum()), "time", plan.time)
-        self._empty(int(found["no_unit"].sum()), "unit", plan.unit)
-        if plan.cluster is not None:
-            self._empty(int(found["no_cluster"].sum()), "cluster", plan.cluster)
-        column = plan.outcome
+        for role, column in (("time", plan.time), ("unit", plan.unit), ("cluster", plan.cluster)):
+            self._empty(n.get(f"no_{role}", 0), role, str(column))
+        y = f"the outcome '{plan.outcome}'"
+        self._bad(n["too_large"], f"{y} holds numbers beyond 2^53", "numbers that 64-bit floats hold exactly")
         if plan.kind in {"count", "rate"}:
-            self._bad(int(found["below"].sum()), f"the outcome '{column}' is below zero", "counts of zero or more")
+            self._bad(n["below"], f"{y} is below zero", "counts of zero or more")
         if plan.kind == "binary":
-            self._bad(int(found["other"].sum()), f"the outcome '{column}' is neither 0 nor 1", "0 and 1")
-        if plan.population is not None:
-            self._bad(int(found["no_people"].sum()), f"the population '{plan.population}' is not above zero", "numbers"
-                      " above zero")  # fmt: skip
-        if plan.weights is not None:
-            self._bad(int(found["no_weight"].sum()), f"the weight '{plan.weights}' is empty or not above zero", "one "
-                      "weight above zero for each unit")  # fmt: skip
-        if plan.treated is not None:
-            self._bad(int(found["no_treated"].sum()), f"the column '{plan.treated}' is neither 0 nor 1", "0 and 1")
-        largest = float(found["largest"].max())
-        if not np.isfinite(largest) and int(found["n"].sum()):
-            self._bad(1, f"the outcome '{column}' holds numbers without an end", "finite numbers")
-        if largest > EXACT:
-            self._bad(1, f"the outcome '{column}' holds numbers beyond 2^53", "numbers that 64-bit floats hold exactly")
+            self._bad(n["other"], f"{y} is neither 0 nor 1", "0 and 1")
+        self._bad(n.get("no_people", 0), f"the population '{plan.population}' is not above zero", "numbers above zero")
+        self._bad(n.get("no_weight", 0), f"the weight '{plan.weights}' is empty or not above zero", "one weight above "
+                  "zero for each unit")  # fmt: skip
+        self._bad(n.get("no_treated", 0), f"the column '{plan.treated}' is neither 0 nor 1", "0 and 1")
+        if not n["known"]:
+            raise MissingValuesError(
+                f"{y} has no value in any row where the covariates have one", expected="values",
+                todo="name another column, or check data.missing", where=self.where("outcome", "column"),
+            )  # fmt: skip
+        return n["rows"]
 
     def _empty(self, n: int, role: str, column: str) -> None:
         if n:

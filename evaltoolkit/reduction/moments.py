@@ -69,7 +69,8 @@ class PanelMoments:
         Names of the table's clusters, in the order of its labels; empty where units are the clusters.
     dominance
         Share of each cell's total that its largest unit has, of ``counts`` where there are any, else of the outcome
-        without its sign: max |y| / sum |y|, 0 where all are 0, shape (S, T). None where it was not looked at.
+        without its sign: max |y| / sum |y|, 0 where all are 0, or a bound of it, shape (S, T). None where it was not
+        looked at.
     fingerprints
         What tells whether a unit is in two reductions; None where none were taken.
     """

@@ -10,9 +10,11 @@ from evaltoolkit.designs.did import alternatives as _alternatives
 from evaltoolkit.designs.did import options as _options
 from evaltoolkit.designs.did import power as _power
 from evaltoolkit.designs.did import sample as _sample
+from evaltoolkit.designs.did import sums as _sums
 from evaltoolkit.designs.did.diagnostics import checks, sensitivity
 from evaltoolkit.designs.did.figures import figures
 from evaltoolkit.designs.did.fitted import Fitted, fit
+from evaltoolkit.designs.did.moment_sample import plan_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.rows import estimates, headline
@@ -22,6 +24,9 @@ from evaltoolkit.designs.did.trend_checks import Trends
 from evaltoolkit.designs.did.wording import estimand, statements
 from evaltoolkit.kernels.two_way import treated_cell_weights
 from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.reduction.explanation import Explanation
+from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.plan import PanelPlan
 from evaltoolkit.results import Draft, Estimate, Result
 from evaltoolkit.study import Study
 
@@ -35,6 +40,18 @@ class DifferenceInDifferences:
     def parse(self, study: Study) -> Options:
         """Turn the study's own keys into this design's options."""
         return _options.parse(study)
+
+    def plan(self, study: Study, options: Options) -> PanelPlan:
+        """Return what rows are reduced by, before any is read."""
+        return plan_of(study, options)
+
+    def reduced(self, study: Study, options: Options, source: Source) -> PanelMoments:
+        """Return the sums that the study needs, with fingerprints of its units."""
+        return _sums.exported(study, options, source)
+
+    def explanation(self, study: Study, options: Options, source: Source) -> Explanation:
+        """Return what would be asked of a source and what would leave it; no query is run."""
+        return _sums.explanation(study, options, source)
 
     def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
         """Read and check the data, and return the balanced panel with the flow to it."""

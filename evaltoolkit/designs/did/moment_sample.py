@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.by_ibis import panel_moments
-from evaltoolkit.reduction.long_form import Rows
+from evaltoolkit.reduction.fingerprints import MOST_NAMES, fingerprints, overlap_key
+from evaltoolkit.reduction.long_form import ROUNDED, Rows
 from evaltoolkit.reduction.moments import PanelMoments
 from evaltoolkit.reduction.plan import Bound, PanelPlan, panel_plan
 from evaltoolkit.study import Study
@@ -31,9 +32,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Table = CohortMoments | ClusterMoments
-
-ROUNDED = frozenset({"binary", "proportion"})
-"""Outcomes between 0 and 1, which need no shift."""
 
 
 def plan_of(study: Study, options: Options) -> PanelPlan:
@@ -54,11 +52,28 @@ def reduced(study: Study, options: Options, source: EngineSource) -> PanelMoment
         The data, the plan or an option has to change, or what would leave is too small to.
     """
     rows = Rows(source, asked(source, study), plan_of(study, options), study.place)
-    found = source.executed(rows.by_period(), "periods and levels")
-    rows.checked(found)
-    bound = bind(rows, found, study)
-    n_read = int(source.executed(source.table.aggregate(n=source.table.count()), "rows in the table")["n"][0])
-    return panel_moments(rows, bound, n_read, int(found["rows"].sum()))
+    n_rows = rows.checked(source.executed(rows.overall(), "rows that cannot be used"))
+    bound = bind(rows, source.executed(rows.by_period(), "periods and levels"), study)
+    n_read = int(source.executed(counted(source), "rows in the table")["n"][0])
+    return panel_moments(rows, bound, n_read, n_rows)
+
+
+def counted(source: EngineSource) -> Any:
+    """Return the query for the number of rows in the table."""
+    return source.table.aggregate(n=source.table.count())
+
+
+def fingerprinted(moments: PanelMoments, names: Callable[[], Iterable[str]]) -> PanelMoments:
+    """Return sums with fingerprints of their units; ``names`` is not called where none may be made."""
+    key = overlap_key() if moments.plan.counts_people else None
+    if moments.plan.counts_people and key is None:
+        return moments
+    return dataclasses.replace(moments, fingerprints=fingerprints(names(), moments.plan, key))
+
+
+def places(rows: Rows) -> Any:
+    """Return the query for the names of the units, which are places."""
+    return rows.table.select(name=rows.table[rows.plan.unit]).distinct().limit(MOST_NAMES + 1)
 
 
 def bind(rows: Rows, found: pd.DataFrame, study: Study) -> Bound:
@@ -135,7 +150,7 @@ def shift_of(plan: PanelPlan, found: pd.DataFrame, times: tuple[tuple[Any, ...],
     plan
         The plan.
     found
-        Number, total, lowest and highest outcome by value of time.
+        Mean and standard deviation of the outcome by value of time, roughly.
     times
         The values of time that stand for each period.
     study
@@ -161,11 +176,10 @@ def shift_of(plan: PanelPlan, found: pd.DataFrame, times: tuple[tuple[Any, ...],
     shift = np.zeros(T)
     for t, values in enumerate(times):
         part = by_value.loc[[v for v in values if v in by_value.index]]
-        n = float(part["n"].sum())
-        if n:
-            spread = float(part["high"].max() - part["low"].min()) / 4
+        level, spread = float(part["level"].mean()), float(part["spread"].max())
+        if np.isfinite(level):
             unit = 10.0 ** np.clip(np.floor(-np.log10(spread)), 0, 300) if spread > 0 else 1.0
-            shift[t] = np.round(float(part["total"].sum()) / n * unit) / unit
+            shift[t] = np.round(level * unit) / unit
     return shift
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import (
     Calendar,
-    EngineSource,
     Source,
     detect,
     identifier_values,
@@ -18,11 +17,10 @@ from evaltoolkit.data import (
 from evaltoolkit.designs.did.covariates import covariate_columns
 from evaltoolkit.designs.did.facts import Facts, facts_of
 from evaltoolkit.designs.did.long_rows import Long, long_rows
-from evaltoolkit.designs.did.moment_estimators import check_moments
-from evaltoolkit.designs.did.moment_sample import Sums, by_cell, reduced, used_part
+from evaltoolkit.designs.did.moment_sample import Sums, by_cell, used_part
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
-from evaltoolkit.designs.did.sums_of_rows import sums_of_rows
+from evaltoolkit.designs.did.sums import sums
 from evaltoolkit.errors import (
     DisclosureError,
     NoVariationError,
@@ -30,7 +28,6 @@ from evaltoolkit.errors import (
     TooFewClustersError,
 )
 from evaltoolkit.reduction import AnalysisSample, Panel, stays, widen
-from evaltoolkit.reduction.moments import PanelMoments
 from evaltoolkit.results import FlowStep, plural
 from evaltoolkit.study import Study
 
@@ -207,25 +204,8 @@ def _incomplete_words(options: Options, content: PanelStudy) -> tuple[str, int, 
     return "Complete in every period", content.n_left, "a period or a value is missing"
 
 
-def sums(study: Study, options: Options, source: Source) -> PanelMoments:
-    """Return what rows add up to, wherever they are.
-
-    Raises
-    ------
-    EvaluationError
-        The estimator needs rows, or the data have to change.
-    """
-    check_moments(options, study)
-    if isinstance(source, EngineSource):
-        return reduced(study, options, source)
-    return sums_of_rows(study, options, source)
-
-
 def _prepare_sums(study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
-    check_moments(options, study)
-    found = (
-        reduced(study, options, source) if isinstance(source, EngineSource) else sums_of_rows(study, options, source)
-    )
+    found = sums(study, options, source)
     part, facts, scope, names, owner = used_part(found, study, options)
     account = found.account
     early = int(by_cell(found.table)[0][~scope.kept].sum())

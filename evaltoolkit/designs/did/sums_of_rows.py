@@ -48,7 +48,7 @@ def sums_of_rows(study: Study, options: Options, source: Source) -> PanelMoments
         long.counts, cell, long_cluster, long.weights,
     )  # fmt: skip
     levels = pd.DataFrame({"time": long.step, "y": np.where(cell >= 0, long.outcome, np.nan)}).groupby("time")["y"]
-    level = levels.agg(n="count", total="sum", low="min", high="max").reset_index()
+    level = levels.agg(level="mean", spread=lambda y: y.std(ddof=0)).reset_index()
     shift = shift_of(plan, level, tuple((int(t),) for t in periods), study)
     try:
         return frame_moments(arrays, Frame(plan, calendar, periods, values, clusters, shift, rows.n_read))
@@ -84,3 +84,9 @@ def _combinations(frame: pd.DataFrame, study: Study, options: Options) -> tuple[
     code = np.full(len(frame), -1, dtype=np.int64)
     code[~missing] = [place[tuple(row)] for row in table[~missing].itertuples(index=False)]
     return found, code
+
+
+def unit_names(study: Study, options: Options, source: Source) -> list[str]:
+    """Return the names of the units, once each."""
+    assert options.unit is not None
+    return [str(name) for name in source.rows(study).frame[options.unit].dropna().unique()]
