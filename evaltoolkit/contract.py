@@ -148,6 +148,28 @@ class RunsOnMoments(Protocol):
         ...
 
 
+def on_moments(design: object, study: Study) -> RunsOnMoments:
+    """Return a design that can do with the sums of a study.
+
+    Raises
+    ------
+    OptionError
+        It cannot, or the study has several outcomes: sums are of one.
+    """
+    if not isinstance(design, RunsOnMoments):
+        raise OptionError(
+            f"the design '{study.design}' has no sums that add up over agencies",
+            expected="difference-in-differences", todo="run it where the rows are", where=study.place("design"),
+        )  # fmt: skip
+    if study.secondary:
+        raise OptionError(
+            "the study has secondary outcomes, and sums are of one outcome", expected="a study of one outcome",
+            todo="write a design file for each outcome, and export and add up the sums of each",
+            where=study.place("secondary"),
+        )  # fmt: skip
+    return design
+
+
 def known_inference(study: Study, methods: Sequence[str]) -> None:
     """Refuse an inference method that is not one of a design's.
 

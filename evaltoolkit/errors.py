@@ -26,6 +26,7 @@
     │   └── TooFewClustersError            E-DESIGN-CLUSTERS
     ├── OptionError                    E-OPTION
     ├── ResultFileError                E-RESULT-FILE
+    ├── MomentsFileError               E-MOMENTS-FILE
     ├── DisclosureError                E-DISCLOSURE
     ├── OutputError                    E-OUTPUT
     └── SetupError                     E-SETUP
@@ -258,6 +259,15 @@ class ResultFileError(EvaluationError):
     """A result.json cannot be read, or was written in a form that this version does not know."""
 
     code = "E-RESULT-FILE"
+
+
+class MomentsFileError(EvaluationError):
+    """A file of sums cannot be read, was changed since it was written, or does not go together with the others.
+
+    Sums of several agencies may be added only where all were made by one plan, and no unit is in two of them.
+    """
+
+    code = "E-MOMENTS-FILE"
 
 
 class DisclosureError(EvaluationError):

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaltoolkit.contract import Design, EstimatesHeadline
+from evaltoolkit.contract import Design, EstimatesHeadline, on_moments
 from evaltoolkit.data import Source, open_source
 from evaltoolkit.evidence import rate
 from evaltoolkit.kernels.bounds import detection_band
 from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.reduction.moment_source import MomentsSource
 from evaltoolkit.registry import entry_for
 from evaltoolkit.results import (
     Column,
@@ -74,7 +75,7 @@ def load_study(path: str | Path, *, allow_outside: bool = False) -> Study:
         With file, key and line.
     """
     study, _ = load(path, allow_outside=allow_outside)
-    _design_of(study).parse(study)
+    design_of(study).parse(study)
     return study
 
 
@@ -98,9 +99,11 @@ def prepare(study: Study, source: Source | None = None) -> Prepared:
     source
         Rows to use in place of the file that the design file names.
     """
-    design = _design_of(study)
+    design = design_of(study)
     options = design.parse(study)
     chosen = open_source(study) if source is None else source
+    if isinstance(chosen, MomentsSource):
+        chosen.agree_with(on_moments(design, study).plan(study, options), design.kind, where="--from-moments")
     return Prepared(study, design, options, chosen, design.prepare(study, options, chosen))
 
 
@@ -110,6 +113,8 @@ def estimate(prepared: Prepared) -> Evaluated:
     result = prepared.design.estimate(study, prepared.options, prepared.sample)
     result = _with_secondary(result, prepared)
     result = _with_recording_checks(result, study)
+    if isinstance(prepared.source, MomentsSource) and prepared.source.n_files > 1:
+        result = dataclasses.replace(result, diagnostics=(*result.diagnostics, _overlap_check(prepared.source)))
     result = dataclasses.replace(result, evidence=rate(result), provenance=_provenance(study, prepared.source))
     return Evaluated(study, prepared.options, prepared.sample, result, prepared.source)
 
@@ -148,7 +153,24 @@ def evaluate(study: Study | str | Path, source: Source | None = None) -> Evaluat
     return estimate(prepare(loaded, source))
 
 
-def _design_of(study: Study) -> Design[Any]:
+def _overlap_check(source: MomentsSource) -> Diagnostic:
+    question = "Is every unit in the sums of one agency only?"
+    people = source.moments.plan.counts_people
+    what = "a person" if people else "a unit"
+    texts = {
+        "checked": f"No unit is in two of the {source.n_files} files, by fingerprints of all units.",
+        "sampled": f"No unit is in two of the {source.n_files} files among those looked at, a sample of each file.",
+        "unchecked": f"Whether {what} is in two of the {source.n_files} files was not checked. Whoever is counts twice"
+        + (", and intervals are too narrow. Agree on an overlap key to have it checked." if people else "."),
+    }
+    return Diagnostic(
+        name="units-in-two-files", question=question, text=texts[source.overlap],
+        verdict="caution" if source.overlap == "unchecked" else "pass",
+    )  # fmt: skip
+
+
+def design_of(study: Study) -> Design[Any]:
+    """Return the design of a study."""
     return entry_for(study.design, where=study.place("design")).load()
 
 

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from evaltoolkit.cli.console import Console, console_of, error_record
+from evaltoolkit.cli.moments import (
+    Reading,
+    explain_designs,
+    export,
+    refuse_combination,
+    refuse_report_options,
+    source_to_read,
+    study_to_read,
+    told_apart,
+)
 from evaltoolkit.errors import EvaluationError, OptionError
 
 if TYPE_CHECKING:
@@ -40,12 +50,31 @@ def run(
     engine_threads: Annotated[
         int | None, typer.Option("--engine-threads", min=1, help="Threads that DuckDB may use.")
     ] = None,
+    export_moments: Annotated[
+        Path | None, typer.Option("--export-moments", help="Write sums to hand on in place of a report.", metavar="F")
+    ] = None,
+    from_moments: Annotated[
+        list[Path] | None,
+        typer.Option("--from-moments", help="Add up exported sums in place of reading rows.", metavar="F..."),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell the plan, the queries and what would leave; run nothing.")
+    ] = False,
 ) -> None:
     """Estimate and write one report folder per design."""
     console = console_of(ctx)
     wanted = chosen_formats(formats)
+    design, sums = told_apart(design, from_moments)
     _distinct(design, out)
-    read = Reading(source, chosen_release(release), engine_memory, engine_threads)
+    read = Reading(source, chosen_release(release), engine_memory, engine_threads, sums)
+    refuse_combination(read, export=export_moments, explain=explain)
+    if explain:
+        explain_designs(design, read, console, allow_outside=allow_outside)
+        return
+    if export_moments is not None:
+        refuse_report_options({"--out": out, "--format": formats, "--seed": seed})
+        export(design, export_moments, read, console, allow_outside=allow_outside)
+        return
     records = [_attempt(file, Wanted(out, wanted, seed, allow_outside), read, console) for file in design]
     code = max(record["exit_code"] for record in records)
     written = [place for record in records for place in record["files"]]
@@ -75,16 +104,6 @@ def _distinct(design: list[Path], out: Path | None) -> None:
             f"two design files would write the same report folder '{twice[0]}'",
             expected="design files with different names", todo="rename one, or run them with different --out",
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Where rows are read from in place of what the design file says, and what an engine may do."""
-
-    source: str | None = None
-    release: Release | None = None
-    memory: str | None = None
-    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +151,13 @@ def error_message(file: Path, error: EvaluationError, console: Console) -> str:
 
 def evaluate_to_folder(file: Path, wanted: Wanted, read: Reading = Reading(), *, console: Console) -> dict[str, Any]:
     """Evaluate one design file into its report folder, and return what was done as data."""
-    from evaltoolkit.data import EngineLimits, open_source
-    from evaltoolkit.pipeline import evaluate, load_study, with_release, with_seed
+    from evaltoolkit.pipeline import evaluate, with_seed
 
-    study = load_study(file, allow_outside=wanted.allow_outside)
+    study = study_to_read(file, read, allow_outside=wanted.allow_outside)
     study = study if wanted.seed is None else with_seed(study, wanted.seed)
-    study = study if read.release is None else with_release(study, read.release)
     folder = report_folder(file, wanted.out)
     console.say(f"{file.name}: estimating")
-    result = evaluate(study, open_source(study, read.source, EngineLimits(read.memory, read.threads))).result
+    result = evaluate(study, source_to_read(study, read)).result
     console.say(f"{file.name}: writing the report")
     from evaltoolkit.report import write_report
 

@@ -37,11 +37,14 @@ class Fingerprints:
         Units behind them.
     values
         16 hexadecimal digits each, ascending.
+    key
+        The same for all who have the same key, and telling nothing of it; empty without one.
     """
 
     kind: Kind
     n: int
     values: tuple[str, ...]
+    key: str = ""
 
     def shared(self, other: Fingerprints) -> int:
         """Return how many fingerprints are in both."""
@@ -111,7 +114,8 @@ def fingerprints(names: Iterable[str], plan: PanelPlan, key: bytes | None = None
             yield hmac.new(secret, name.encode(), hashlib.sha256).hexdigest()[:16]
 
     smallest = heapq.nsmallest(SKETCH, _hashes())
-    return Fingerprints("keyed-sketch", n, tuple(sorted(set(smallest))))
+    check = hmac.new(secret, b"\x1fkey", hashlib.sha256).hexdigest()[:16]
+    return Fingerprints("keyed-sketch", n, tuple(sorted(set(smallest))), check)
 
 
 def _of_places(names: Iterable[str], plan: PanelPlan) -> Fingerprints | None:

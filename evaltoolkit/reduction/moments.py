@@ -108,7 +108,7 @@ def added(*parts: PanelMoments) -> PanelMoments:
         ``different``: their periods differ.
     """
     first = parts[0]
-    values = tuple(sorted({row for part in parts for row in part.values}, key=_order))
+    values = tuple(sorted({row for part in parts for row in part.values}, key=ascending))
     place = {row: i for i, row in enumerate(values)}
     names = tuple(sorted({name for part in parts for name in part.clusters}))
     tables = []
@@ -146,5 +146,6 @@ def _keys(table: CohortMoments | ClusterMoments) -> list[tuple[int, float]]:
     return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), strict=True))
 
 
-def _order(row: Values) -> tuple[tuple[bool, str | float], ...]:
+def ascending(row: Values) -> tuple[tuple[bool, str | float], ...]:
+    """Return what rows of values are sorted by: numbers before texts."""
     return tuple((isinstance(v, str), v) for v in row)
