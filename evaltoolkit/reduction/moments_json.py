@@ -139,8 +139,8 @@ def _cells(moments: PanelMoments) -> list[dict[str, Any]]:
     for s, start in enumerate(table.starts[table.cohort].tolist()):
         row = moments.values[int(table.design[s, 1])]
         values = {name: v if isinstance(v, str) else _number(v) for name, v in zip(plan.covariates, row, strict=True)}
-        cell: dict[str, Any] = {"start": None if start == NEVER else start, "values": values}
-        cell["label"] = "never" if start == NEVER else moments.calendar.label(start)
+        label = "never" if start == NEVER else moments.calendar.label(start)
+        cell: dict[str, Any] = {"start": None if start == NEVER else start, "label": label, "values": values}
         if isinstance(table, CohortMoments):
             cell |= _sums(table, s, weighted=plan.weights is not None)
         if moments.counts is not None:

@@ -105,7 +105,7 @@ def panel_plan(study: Study, columns: dict[str, str | None], covariates: tuple[s
     cluster = columns["cluster"]
     return PanelPlan(
         unit=unit, time=time, first_treated=columns["first_treated"], treated=columns["treated"],
-        outcome=outcome.column, kind=outcome.kind, population=outcome.population, per=outcome.per,
+        outcome=outcome.column, kind=outcome.kind, population=outcome.population, per=float(outcome.per),
         covariates=covariates,
         grid=tuple((name, cuts) for name, cuts in sorted(rules.grid.items()) if name in covariates),
         cluster=None if cluster == unit else cluster, weights=columns["weights"], rows=study.data.rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaltoolkit.data import EngineSource, Source
+from evaltoolkit.reduction.moment_source import MomentsSource
 from evaltoolkit.study import Study
 
 
@@ -12,6 +13,8 @@ def stays(study: Study, source: Source) -> bool:
     Rows leave an engine only where the study says so; those of files and frames are here already, and are used unless
     the study says otherwise.
     """
+    if isinstance(source, MomentsSource):
+        return True
     if isinstance(source, EngineSource):
         return study.data.release != "open"
     return study.data.release in {"moments", "strict"}

@@ -17,13 +17,14 @@ from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.reduction.by_ibis import account_of, cells_of, sums_of, too_small, wide_form
 from evaltoolkit.reduction.explanation import Explanation, Leaving, Step
 from evaltoolkit.reduction.long_form import Rows
+from evaltoolkit.reduction.moment_source import MomentsSource
 from evaltoolkit.reduction.moments import PanelMoments
 from evaltoolkit.reduction.plan import Bound
 from evaltoolkit.study import Study
 
 
 def sums(study: Study, options: Options, source: Source) -> PanelMoments:
-    """Return what rows add up to.
+    """Return what rows add up to, or what agencies have added up.
 
     Raises
     ------
@@ -31,6 +32,8 @@ def sums(study: Study, options: Options, source: Source) -> PanelMoments:
         The estimator needs rows, or the data have to change.
     """
     check_moments(options, study)
+    if isinstance(source, MomentsSource):
+        return source.moments
     if isinstance(source, EngineSource):
         return reduced(study, options, source)
     return sums_of_rows(study, options, source)
