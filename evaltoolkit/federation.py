@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaltoolkit.contract import on_moments
-from evaltoolkit.data import Source, open_source
+from evaltoolkit.data import Source, held_still, open_source
 from evaltoolkit.errors import DisclosureError
 from evaltoolkit.pipeline import design_of
 from evaltoolkit.reduction.explanation import Explanation
@@ -42,7 +42,8 @@ def export_moments(study: Study, source: Source | None = None) -> str:
     plan = design.plan(study, options)
     _no_identifier(study, plan)
     chosen = open_source(study) if source is None else source
-    moments = design.reduced(study, options, chosen)
+    with held_still(chosen, study):
+        moments = design.reduced(study, options, chosen)
     report = exportable(moments)
     explained = design.explanation(study, options, chosen)
     sql = "\n".join(step.sql for step in explained.steps if step.sql)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaltoolkit.contract import Design, EstimatesHeadline, on_moments
-from evaltoolkit.data import Source, open_source
+from evaltoolkit.data import Source, held_still, open_source
 from evaltoolkit.evidence import rate
 from evaltoolkit.kernels.bounds import detection_band
 from evaltoolkit.reduction import AnalysisSample
@@ -104,7 +104,8 @@ def prepare(study: Study, source: Source | None = None) -> Prepared:
     chosen = open_source(study) if source is None else source
     if isinstance(chosen, MomentsSource):
         chosen.agree_with(on_moments(design, study).plan(study, options), design.kind, where="--from-moments")
-    return Prepared(study, design, options, chosen, design.prepare(study, options, chosen))
+    with held_still(chosen, study):
+        return Prepared(study, design, options, chosen, design.prepare(study, options, chosen))
 
 
 def estimate(prepared: Prepared) -> Evaluated:

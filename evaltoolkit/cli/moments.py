@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +11,7 @@ from evaltoolkit.cli.console import Console
 from evaltoolkit.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
-    from evaltoolkit.data import Source
+    from evaltoolkit.data import AuditLog, Source
     from evaltoolkit.study import Release, Study
 
 SUFFIX: Final = ".json"
@@ -29,6 +29,7 @@ class Reading:
     memory: str | None = None
     threads: int | None = None
     sums: tuple[Path, ...] = ()
+    audit: AuditLog | None = None
 
 
 def told_apart(named: Sequence[Path], sums: Sequence[Path] | None) -> tuple[list[Path], tuple[Path, ...]]:
@@ -69,7 +70,8 @@ def refuse_combination(read: Reading, *, export: Path | None, explain: bool) -> 
     """
     given = {
         "--source": read.source, "--release": read.release, "--engine-memory": read.memory,
-        "--engine-threads": read.threads, "--export-moments": export, "--explain": explain or None,
+        "--engine-threads": read.threads, "--audit-log": read.audit, "--export-moments": export,
+        "--explain": explain or None,
     }  # fmt: skip
     beside = [name for name, value in given.items() if value is not None] if read.sums else []
     if beside:
@@ -112,14 +114,15 @@ def study_to_read(file: Path, read: Reading, *, allow_outside: bool = False) -> 
     return study if read.release is None else with_release(study, read.release)
 
 
-def source_to_read(study: Study, read: Reading) -> Source:
+def source_to_read(study: Study, read: Reading, progress: Callable[[str], None] | None = None) -> Source:
     """Return what a study is evaluated on: sums where files of sums are named, else rows."""
     from evaltoolkit.data import EngineLimits, open_source
     from evaltoolkit.federation import from_moments
 
     if read.sums:
         return from_moments(study, read.sums)
-    return open_source(study, read.source, EngineLimits(read.memory, read.threads))
+    limits = EngineLimits(read.memory, read.threads)
+    return open_source(study, read.source, limits, audit=read.audit, progress=progress)
 
 
 def explain_designs(designs: Sequence[Path], read: Reading, console: Console, *, allow_outside: bool = False) -> None:
@@ -150,7 +153,8 @@ def export(
         )  # fmt: skip
     study = study_to_read(designs[0], read, allow_outside=allow_outside)
     console.say(f"{designs[0].name}: adding up")
-    text = export_moments(study, source_to_read(study, read))
+    source = source_to_read(study, read, lambda step: console.say(f"{designs[0].name}: {step}"))
+    text = export_moments(study, source)
     moments, about = read_back(text, file.name)
     try:
         write_text(file, text)

@@ -22,6 +22,7 @@ from evaltoolkit.cli.moments import (
 from evaltoolkit.errors import EvaluationError, OptionError
 
 if TYPE_CHECKING:
+    from evaltoolkit.data import AuditLog
     from evaltoolkit.results import Result
     from evaltoolkit.study import Release
 
@@ -45,10 +46,14 @@ def run(
         str | None, typer.Option("--release", help="What may leave an engine: moments, strict or open (rows).")
     ] = None,
     engine_memory: Annotated[
-        str | None, typer.Option("--engine-memory", help="Memory that DuckDB may use, such as 4GB.")
+        str | None, typer.Option("--engine-memory", help="Memory that DuckDB or a local Spark may use, such as 4GB.")
     ] = None,
     engine_threads: Annotated[
-        int | None, typer.Option("--engine-threads", min=1, help="Threads that DuckDB may use.")
+        int | None, typer.Option("--engine-threads", min=1, help="Threads that DuckDB or a local Spark may use.")
+    ] = None,
+    audit_log: Annotated[
+        Path | None,
+        typer.Option("--audit-log", help="File to add every query of an engine to, and what left it.", metavar="FILE"),
     ] = None,
     export_moments: Annotated[
         Path | None, typer.Option("--export-moments", help="Write sums to hand on in place of a report.", metavar="F")
@@ -66,7 +71,7 @@ def run(
     wanted = chosen_formats(formats)
     design, sums = told_apart(design, from_moments)
     _distinct(design, out)
-    read = Reading(source, chosen_release(release), engine_memory, engine_threads, sums)
+    read = Reading(source, chosen_release(release), engine_memory, engine_threads, sums, _log(audit_log))
     refuse_combination(read, export=export_moments, explain=explain)
     if explain:
         explain_designs(design, read, console, allow_outside=allow_outside)
@@ -125,6 +130,14 @@ def chosen_release(text: str | None) -> Release | None:
     return RELEASES[text]
 
 
+def _log(file: Path | None) -> AuditLog | None:
+    if file is None:
+        return None
+    from evaltoolkit.data import AuditLog
+
+    return AuditLog(file)
+
+
 def _attempt(file: Path, wanted: Wanted, read: Reading, console: Console) -> dict[str, Any]:
     try:
         return evaluate_to_folder(file, wanted, read, console=console)
@@ -157,7 +170,7 @@ def evaluate_to_folder(file: Path, wanted: Wanted, read: Reading = Reading(), *,
     study = study if wanted.seed is None else with_seed(study, wanted.seed)
     folder = report_folder(file, wanted.out)
     console.say(f"{file.name}: estimating")
-    result = evaluate(study, source_to_read(study, read)).result
+    result = evaluate(study, source_to_read(study, read, lambda step: console.say(f"{file.name}: {step}"))).result
     console.say(f"{file.name}: writing the report")
     from evaltoolkit.report import write_report
 

@@ -1,5 +1,6 @@
 """Data: sources, column roles, and the calendar."""
 
+from evaltoolkit.data.audit import AuditLog
 from evaltoolkit.data.calendar import Calendar, Every, detect, parse_column
 from evaltoolkit.data.checks import Finding, findings
 from evaltoolkit.data.columns import (
@@ -10,15 +11,15 @@ from evaltoolkit.data.columns import (
     require_column,
     rows_text,
 )
-from evaltoolkit.data.engines import EngineSource
+from evaltoolkit.data.engines import EngineSource, held_still
 from evaltoolkit.data.limits import EngineLimits
-from evaltoolkit.data.openers import connect
-from evaltoolkit.data.opening import open_source
+from evaltoolkit.data.opening import connect, open_source
 from evaltoolkit.data.reading import SUFFIXES, read_file
 from evaltoolkit.data.sources import FileSource, FrameSource, Rows, Source
 
 __all__ = [
     "SUFFIXES",
+    "AuditLog",
     "Calendar",
     "EngineLimits",
     "EngineSource",
@@ -32,6 +33,7 @@ __all__ = [
     "connect",
     "detect",
     "findings",
+    "held_still",
     "identifier_values",
     "is_text",
     "numeric_column",

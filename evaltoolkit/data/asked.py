@@ -14,6 +14,8 @@ from evaltoolkit.study import Filter, Study
 
 MOST_VALUES: Final = 20_000
 """Different values of a column that are brought here to be looked at one by one, at most."""
+_NUMBER: Final = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
+_WHOLE: Final = r"^\s*[-+]?[0-9]{1,18}\s*$"
 
 
 Look = Callable[[EngineSource, Any, str, str], "pd.Series[Any] | None"]
@@ -32,7 +34,8 @@ def asked(source: EngineSource, study: Study, look: Look | None = None) -> Any:
     study
         Names columns, filters and codes.
     look
-        Returns the different values of a column, or None to leave its filter out: for a look ahead that runs nothing.
+        Returns the different values of a column, or None to leave its filter out: for a look ahead that runs nothing;
+        then texts stay texts.
 
     Raises
     ------
@@ -43,6 +46,8 @@ def asked(source: EngineSource, study: Study, look: Look | None = None) -> Any:
     """
     table = source.table
     table = table.select(*(_cleaned(table[name], study) for name in source.named(study)))
+    if look is None:
+        table = _with_numbers(source, table, study)
     for i, condition in enumerate(study.data.keep):
         if condition.column not in table.columns:
             raise missing_filter_column(condition, source.columns(), study, i)
@@ -121,6 +126,32 @@ def _cleaned(column: Any, study: Study) -> Any:
     elif codes and kind.is_string():
         column = column.strip().isin([code.strip() for code in codes]).ifelse(None, column)
     return column.name(name)
+
+
+def _with_numbers(source: EngineSource, table: Any, study: Study) -> Any:
+    """Return the table with columns of texts as numbers, where all that is no code for missing is a number.
+
+    A file in which a code such as "refused" stands among numbers is read as texts; the same rule holds for files.
+    Whole numbers without a gap stay whole, so that names of units read the same.
+    """
+    texts = [name for name in table.columns if table[name].type().is_string()]
+    if not study.data.missing or not texts:
+        return table
+    tests: dict[str, Any] = {}
+    for i, name in enumerate(texts):
+        column = table[name]
+        tests[f"other{i}"] = (column.notnull() & ~column.re_search(_NUMBER)).any()
+        tests[f"whole{i}"] = (column.notnull() & column.re_search(_WHOLE)).all()
+        tests[f"some{i}"] = column.notnull().any()
+    counted = {name: test.cast("int64") for name, test in tests.items()}
+    found = source.executed(table.aggregate(**counted), "columns that hold numbers as texts").iloc[0].fillna(0)
+    changed = {}
+    for i, name in enumerate(texts):
+        if found[f"some{i}"] and not found[f"other{i}"]:
+            # Where a text is no number the cast is not reached, on engines that cast before they filter.
+            safe = table[name].re_search(_NUMBER).ifelse(table[name].strip(), None)
+            changed[name] = safe.cast("int64" if found[f"whole{i}"] else "float64")
+    return table.mutate(**changed) if changed else table
 
 
 def _is_number(text: str) -> bool:

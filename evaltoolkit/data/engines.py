@@ -7,21 +7,38 @@ crosses into memory than the study names; the filters are then applied once more
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import hashlib
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from evaltoolkit.data.sources import Rows, missing_filter_column, selected
-from evaltoolkit.errors import DataFileError, DisclosureError, EvaluationError
+from evaltoolkit.data.audit import AuditLog
+from evaltoolkit.data.sources import Rows, Source, changed, missing_filter_column, selected
+from evaltoolkit.errors import DataChangedError, DataFileError, DisclosureError, EvaluationError
 from evaltoolkit.study import Filter, Study
 
 _KEEPING: Final = frozenset({"duckdb", "polars", "pyspark"})
 """Engines that hold a table of ours for a while without leave to write."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalFile:
+    """A file of the user's own that an engine reads because it is large for the free memory."""
+
+    path: Path
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of its bytes."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class EngineSource:
@@ -30,14 +47,17 @@ class EngineSource:
     Rows come only where the study says ``release = "open"``: an engine is often the place that rows may not leave.
     """
 
-    def __init__(self, table: Any, name: str, *, where: str = "data.source") -> None:
+    def __init__(self, table: Any, name: str, *, where: str = "data.source", file: LocalFile | None = None) -> None:
         self._table = table
         self._name = name
         self._where = where
+        self._file = file
         self._progress: Callable[[str], None] = _silent
-        self._taken: dict[tuple[str, ...], tuple[pd.DataFrame, int]] = {}
+        self._audit: AuditLog | None = None
+        self._context: dict[str, str] = {}
+        self._taken: dict[tuple[object, ...], tuple[pd.DataFrame, int]] = {}
         self._digest: str | None = None
-        self._left: Any = None
+        self._left: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -46,19 +66,33 @@ class EngineSource:
 
     @property
     def sha256(self) -> str:
-        """Hash of the columns and rows that the study asked for, whatever the order the engine gave them in.
+        """Hash of the data: of a file's bytes; else of the rows that came, in any order; else of the sums that came.
 
-        Where rows stay in the engine, of the sums that left it, to nine digits: engines add in any order.
+        Sums are rounded to nine digits first, since engines add in an order that changes from run to run.
         """
-        if self._digest is None and self._left is not None:
-            found: str = self._left.hexdigest()
-            return found
-        if self._digest is None:
+        if self._file is not None:
+            return self._file.sha256
+        if self._digest is not None:
+            return self._digest
+        if not self._left:
             raise DataFileError(
-                "no rows were taken from the engine yet", expected="a study that was prepared",
+                "nothing was taken from the engine yet", expected="a study that was prepared",
                 todo="prepare or evaluate the study first", where=self._where,
             )  # fmt: skip
-        return self._digest
+        return hashlib.sha256("".join(sorted(self._left.values())).encode()).hexdigest()
+
+    def begins(self, study: Study) -> None:
+        """Be told for which study queries come from now on: for the log, and for the hash of what came."""
+        self._left = {}
+        stated = study.model_dump_json() if study.origin is None else study.origin.sha256
+        digest = hashlib.sha256(stated.encode()).hexdigest() if study.origin is None else stated
+        self._context = {"source": self._name, "design_sha256": digest, "release": study.data.release or "moments"}
+        if self._file is not None and study.data.sha256 not in {None, self.sha256}:
+            raise changed(self._name, self.sha256, study)
+
+    def logs_to(self, log: AuditLog) -> None:
+        """Write each query to a log before it runs, and what left after it."""
+        self._audit = log
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
@@ -103,12 +137,30 @@ class EngineSource:
         DataFileError
             The engine stopped.
         """
-        self._progress(what)
         asked = query.select(*(_plain(query[name]) for name in query.columns))
-        frame: pd.DataFrame = self._run(asked.to_pandas)
-        self._left = hashlib.sha256() if self._left is None else self._left
-        self._left.update(_hash(_steady(frame), len(frame)).encode())
+        frame: pd.DataFrame = self._asked(asked, what)
+        self._left[self.sql(asked) or what] = _hash(_steady(frame), len(frame))
         return frame
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Refuse a table whose number of rows changes meanwhile: its queries would not be about the same rows.
+
+        Raises
+        ------
+        DataChangedError
+        """
+        before = self._counted()
+        yield
+        if self._counted() != before:
+            raise DataChangedError(
+                f"the table '{self._name}' changed while it was read", expected="the same rows in every query",
+                todo="read a copy or a snapshot, or run again when nothing writes to it", where=self._where,
+            )  # fmt: skip
+
+    def _counted(self) -> int:
+        query = self._table.aggregate(n=self._table.count())
+        return int(self._asked(query, "number of rows")["n"].iloc[0])
 
     @contextlib.contextmanager
     def stored(self, query: Any, what: str) -> Iterator[Any]:
@@ -128,13 +180,15 @@ class EngineSource:
         if self.backend not in _KEEPING:
             yield query
             return
-        self._progress(what)
         if self.backend == "pyspark":
-            with self._run(query.cache) as kept:
+            with self._logged(query, f"{what} (kept inside)", query.cache) as kept:
                 yield kept
             return
         name = f"evaltoolkit_{uuid.uuid4().hex}"
-        kept = self._run(lambda: connection.create_table(name, query, temp=True if self.backend == "duckdb" else None))
+        temporary = True if self.backend == "duckdb" else None
+        kept = self._logged(
+            query, f"{what} (kept inside as {name})", lambda: connection.create_table(name, query, temp=temporary)
+        )
         try:
             yield kept
         finally:
@@ -152,23 +206,32 @@ class EngineSource:
             The engine stopped.
         """
         if study.data.release != "open":
-            raise DisclosureError(
-                "the data are in an engine, and the study does not say that rows may leave it",
-                expected='release = "open" where rows may come to this machine',
-                todo="state it under [data], or give --release open, if the agreement for these data allows it",
-                where=study.place("data", "release"),
-            )  # fmt: skip
+            raise self._closed(study)
         named = self.named(study)
-        if named not in self._taken:
-            self._taken[named] = self._pulled(study, named)
-        frame, n_read = self._taken[named]
+        key = (named, study.data.missing, tuple(c.model_dump_json() for c in study.data.keep))
+        if key not in self._taken:
+            self._taken[key] = self._pulled(study, named)
+        if study.data.sha256 not in {None, self.sha256}:
+            raise changed(self._name, self.sha256, study)
+        frame, n_read = self._taken[key]
         return selected(frame.copy(deep=False), study, n_read)
+
+    def _closed(self, study: Study) -> DisclosureError:
+        found, todo = (
+            "the data are in an engine, and the study does not say that rows may leave it",
+            ("state it under [data], or give --release open, if the agreement for these data allows it"),
+        )
+        if self._file is not None:
+            found = f"'{self._name}' is large for the free memory, and this analysis needs its rows"
+            todo = "free memory, choose an analysis that does with sums, or state release to read the rows all the same"
+        return DisclosureError(
+            found, expected='release = "open" where rows may come to this machine', todo=todo,
+            where=study.place("data", "release"),
+        )  # fmt: skip
 
     def named(self, study: Study) -> tuple[str, ...]:
         """Return the columns that the study names anywhere, in the table's order; all where it names none."""
-        words = set(_texts(study.model_dump(exclude={"settings", "context", "report"}))) | set(_texts(study.settings))
-        named = tuple(name for name in self.columns() if name in words)
-        return named or self.columns()
+        return named_columns(study, self.columns())
 
     def _pulled(self, study: Study, named: tuple[str, ...]) -> tuple[pd.DataFrame, int]:
         for i, condition in enumerate(study.data.keep):
@@ -180,10 +243,29 @@ class EngineSource:
             for condition in study.data.keep:
                 table = _filtered(table, condition)
         asked = table.select(*(_plain(table[name]) for name in named)).order_by(list(named))
-        n_read = int(self._run(lambda: self._table.count().execute()))
-        frame: pd.DataFrame = self._run(asked.to_pandas)
+        n_read = self._counted()
+        frame: pd.DataFrame = self._asked(asked, "rows")
         self._digest = self._digest or _hash(frame, n_read)
         return frame, n_read
+
+    def _asked(self, query: Any, what: str) -> pd.DataFrame:
+        """Run a query whose result leaves the engine."""
+        frame: pd.DataFrame = self._logged(query, what, query.to_pandas)
+        return frame
+
+    def _logged(self, query: Any, what: str, run: Callable[[], Any]) -> Any:
+        self._progress(what)
+        if self._audit is None:
+            return self._run(run)
+        number = self._audit.asked(what, self._run(lambda: self.sql(query)) or repr(query), self._context)
+        try:
+            found = self._run(run)
+        except EvaluationError:
+            self._audit.stopped(number)
+            raise
+        came = found if isinstance(found, pd.DataFrame) else pd.DataFrame()
+        self._audit.left(number, len(came), tuple(map(str, came.columns)))
+        return found
 
     def _run(self, query: Callable[[], Any]) -> Any:
         try:
@@ -197,6 +279,28 @@ class EngineSource:
                 expected="a table that can be read to its end",
                 todo="check memory, disk and permissions of the engine, or give it more memory", where=self._where,
             ) from None  # fmt: skip
+
+
+@contextlib.contextmanager
+def held_still(source: Source, study: Study) -> Iterator[None]:
+    """Let an engine know whose queries come, and refuse a table that changes between them; nothing for other sources.
+
+    Raises
+    ------
+    DataChangedError
+    """
+    if not isinstance(source, EngineSource):
+        yield
+        return
+    source.begins(study)
+    with source.steady():
+        yield
+
+
+def named_columns(study: Study, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns that the study names anywhere, in their order; all where it names none."""
+    words = set(_texts(study.model_dump(exclude={"settings", "context", "report"}))) | set(_texts(study.settings))
+    return tuple(name for name in columns if name in words) or columns
 
 
 def _silent(step: str) -> None:
@@ -246,14 +350,15 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _steady(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame with numbers rounded to nine digits of the largest in their column."""
-    found = frame.copy()
+    """Return a frame with numbers rounded to the ninth digit of the largest in their column."""
+    found = frame.copy(deep=False)
     for name in found.columns:
         if not pd.api.types.is_float_dtype(found[name]):
             continue
         values = found[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        scale = np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values))
-        found[name] = np.round(values / (scale or 1.0), 9) + 0.0
+        largest = np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values))
+        unit = 10.0 ** np.floor(np.log10(largest)) if largest else 1.0
+        found[name] = np.round(values / unit, 8) * unit + 0.0
     return found
 
 

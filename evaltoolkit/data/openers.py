@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from evaltoolkit.data.addresses import Address, parse_address
-from evaltoolkit.data.engines import EngineSource, settled
+from evaltoolkit.data.addresses import Address
+from evaltoolkit.data.engines import EngineSource, LocalFile, settled
 from evaltoolkit.data.limits import EngineLimits
 from evaltoolkit.data.obstacles import needs, unreachable
 from evaltoolkit.errors import DataFileError, EvaluationError, OptionError, did_you_mean
@@ -18,6 +18,14 @@ from evaltoolkit.errors import DataFileError, EvaluationError, OptionError, did_
 EXTRA: Final = "evaltoolkit[engines]"
 _MOMENT: Final = "yyyy-MM-dd['T'][' ']HH:mm:ss"
 """Spark takes a month for a moment otherwise."""
+_AS_PANDAS: Final[dict[str, Any]] = {
+    # The words that pandas takes for missing, texts for all that is no number, and no type by the first rows alone.
+    "nullstr": [
+        "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+        "NULL", "NaN", "None", "n/a", "nan", "null",
+    ],
+    "auto_type_candidates": ["BIGINT", "DOUBLE", "VARCHAR"], "sample_size": -1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +37,10 @@ class Connected:
     close: Callable[[], None]
 
 
-def connect(
-    source: Any, *, memory: str | None = None, threads: int | None = None, where: str = "source"
-) -> EngineSource:
-    """Open a table that an engine holds, as a source of rows.
-
-    Parameters
-    ----------
-    source
-        An address (``duckdb:///x.db?table=panel``, ``parquet:data/*.parquet``, ``csv:data/*.csv``,
-        ``postgres://host/database?table=schema.panel``, ``spark://local?path=data/*.parquet``), or an Ibis table.
-    memory, threads
-        What DuckDB or a local Spark may use, such as "4GB" and 2.
-    where
-        Where the source is named, for messages.
-
-    Raises
-    ------
-    DataFileError
-        The address does not fit, or there is no such file or table.
-    SetupError
-        The packages for engines are not installed, or Java is not there for Spark.
-    """
-    limits = EngineLimits(memory, threads)
-    if not isinstance(source, str):
-        needs("ibis", EXTRA, "an engine", where)
-        import ibis
-
-        if not isinstance(source, ibis.Table):
-            raise DataFileError(
-                f"the source is a {type(source).__name__}", expected="an address as text, or an Ibis table",
-                todo="pass a data frame to the call itself", where=where,
-            )  # fmt: skip
-        return EngineSource(source, source.get_name() if hasattr(source, "get_name") else "table", where=where)
-    return opened(parse_address(source, where=where), limits, where=where)
-
-
-def opened(address: Address, limits: EngineLimits, *, where: str) -> EngineSource:
-    """Return the source at an address; paths are relative to the working folder."""
+def opened(
+    address: Address, limits: EngineLimits, *, where: str, file: LocalFile | None = None
+) -> EngineSource:  # fmt: skip
+    """Return the source at an address; paths are relative to the working folder. ``file`` is the one it stands for."""
     needs("ibis", EXTRA, "an engine", where)
     with settled():
         connected = _OPENERS[address.engine](address, limits, where)
@@ -75,7 +49,7 @@ def opened(address: Address, limits: EngineLimits, *, where: str) -> EngineSourc
         except EvaluationError:
             connected.close()
             raise
-        source = EngineSource(table, address.name, where=where)
+        source = EngineSource(table, file.path.name if file else address.name, where=where, file=file)
     # A connection that this opened ends with the source; nothing else holds it.
     weakref.finalize(source, _closed, connected.close)
     return source
@@ -150,8 +124,12 @@ def _embedded(address: Address, limits: EngineLimits, where: str, *place: str, *
         backend = ibis.duckdb.connect(*place, **options, **{k: v for k, v in asked.items() if v is not None})
     except Exception as error:  # noqa: BLE001  (DuckDB's errors share no base class across versions)
         raise unreachable(address, error, where) from None
-    read = backend.read_parquet if address.format == "parquet" else backend.read_csv
-    return Connected(backend, lambda: read(files_of(address, where)), backend.disconnect)
+
+    def _read() -> Any:
+        files = files_of(address, where)
+        return backend.read_parquet(files) if address.format == "parquet" else backend.read_csv(files, **_AS_PANDAS)
+
+    return Connected(backend, _read, backend.disconnect)
 
 
 def _postgres(address: Address, limits: EngineLimits, where: str) -> Connected:
@@ -196,6 +174,15 @@ def _spark(address: Address, limits: EngineLimits, where: str) -> Connected:
         release()
         raise unreachable(address, error, where) from None
     return Connected(backend, _read, release)
+
+
+def spark_table(frame: Any) -> Any:
+    """Return a PySpark data frame as an Ibis table of its own session."""
+    import ibis
+
+    name = ibis.util.gen_name("evaltoolkit")
+    frame.createOrReplaceTempView(name)
+    return ibis.pyspark.connect(frame.sparkSession).table(name)
 
 
 _OPENERS: Final[Mapping[str, Callable[[Address, EngineLimits, str], Connected]]] = {

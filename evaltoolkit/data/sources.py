@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from evaltoolkit.data.frames import in_memory
 from evaltoolkit.data.reading import read_file
 from evaltoolkit.errors import ColumnNotFoundError, ColumnTypeError, DataChangedError, DataFileError
 from evaltoolkit.study import Filter, Study
@@ -52,19 +53,10 @@ class Source(Protocol):
 
 
 class FrameSource:
-    """Rows of a pandas DataFrame, or of any frame with a ``to_pandas`` method. The frame is never changed."""
+    """Rows of a data frame: of pandas, Polars, PyArrow, or of any library that Narwhals reads. It is never changed."""
 
     def __init__(self, frame: Any, name: str = "data frame") -> None:
-        if not isinstance(frame, pd.DataFrame):
-            to_pandas: Callable[[], Any] | None = getattr(frame, "to_pandas", None)
-            if to_pandas is None:
-                raise DataFileError(
-                    f"the data are a {type(frame).__name__}",
-            expected="a pandas DataFrame, or a frame with to_pandas()",
-                    todo="convert the data to a pandas DataFrame first",
-                )  # fmt: skip
-            frame = to_pandas()
-        self._frame: pd.DataFrame = frame
+        self._frame: pd.DataFrame = in_memory(frame)
         self._name = name
 
     @property
@@ -122,12 +114,7 @@ class FileSource:
         """Return the rows that the study's filters keep; stops where the file's hash is not the stated one."""
         frame, digest = self._load()
         if study.data.sha256 is not None and study.data.sha256 != digest:
-            raise DataChangedError(
-                f"the sha256 of '{self.name}' is {digest}",
-                expected=study.data.sha256,
-                todo="use the file the design was written for, or state the new sha256 after checking what changed",
-                where=study.place("data", "sha256"),
-            )  # fmt: skip
+            raise changed(self.name, digest, study)
         return selected(frame.copy(deep=False), study)
 
 
@@ -153,6 +140,15 @@ def selected(frame: pd.DataFrame, study: Study, n_read: int | None = None) -> Ro
             where=study.place("data", "keep" if n_read else "source"),
         )
     return Rows(frame.reset_index(drop=True), n_read)
+
+
+def changed(name: str, digest: str, study: Study) -> DataChangedError:
+    """Build the message for data whose hash is not the stated one."""
+    return DataChangedError(
+        f"the sha256 of '{name}' is {digest}", expected=str(study.data.sha256),
+        todo="use the file the design was written for, or state the new sha256 after checking what changed",
+        where=study.place("data", "sha256"),
+    )  # fmt: skip
 
 
 def missing_filter_column(condition: Filter, columns: Iterable[str], study: Study, i: int) -> ColumnNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from evaltoolkit.data import EngineSource, FrameSource
+from evaltoolkit.data import EngineSource, FrameSource, connect
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.pipeline import evaluate as _evaluate
 from evaltoolkit.study import Outcome, study_from
@@ -31,5 +31,5 @@ def evaluated(
             **{key: value for key, value in settings.items() if value is not None},
         }
     )
-    source = frame if isinstance(frame, EngineSource | FrameSource) else FrameSource(frame)
+    source = frame if isinstance(frame, EngineSource | FrameSource) else connect(frame, where="the data")
     return Evaluation(_evaluate(study, source))

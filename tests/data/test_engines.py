@@ -225,8 +225,8 @@ def test_an_engine_that_stops_is_one_message_that_quotes_nothing() -> None:
 
 
 def test_other_things_and_limits_are_refused() -> None:
-    with pytest.raises(errors.DataFileError, match="DataFrame"):
-        connect(series())
+    with pytest.raises(errors.DataFileError, match="the data are a dict"):
+        connect({"calls": [1]})
     with pytest.raises(errors.OptionError, match="4GB"):
         EngineLimits(memory="four")
 

@@ -87,6 +87,22 @@ def test_nan_is_missing_and_decimals_are_numbers(spark: EngineSource) -> None:
     assert (found["d"].dropna().tolist(), str(found["d"].dtype)) == ([1.5, 2.5], "float64")
 
 
+def test_a_data_frame_of_spark_is_a_source(spark: EngineSource) -> None:
+    session = spark.table.get_backend()._session
+    frame = series()
+    source = connect(session.createDataFrame(frame))
+    assert isinstance(source, EngineSource)
+    assert its(source, release="open").result.estimates == its(frame).result.estimates
+
+
+def test_texts_that_hold_numbers_are_numbers_where_only_codes_are_lost(spark_source: SparkSource) -> None:
+    frame = pd.DataFrame({"y": ["1", " 2.5", "refused", "NA"], "x": [1, 2, 3, 4]})
+    source = spark_source(frame)
+    found = source.executed(asked(source, study(missing=["NA", "refused"])), "rows of a test").sort_values("x")
+    assert found["y"].tolist()[:2] == [1.0, 2.5]
+    assert found["y"].isna().tolist() == [False, False, True, True]
+
+
 def test_no_row_comes_without_a_word(spark_source: SparkSource) -> None:
     with pytest.raises(errors.DisclosureError, match="does not say that rows may leave"):
         spark_source(series()).rows(study())
