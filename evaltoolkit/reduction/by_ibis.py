@@ -110,7 +110,7 @@ def wide_form(long: Any, bound: Bound) -> Any:
     known = sum(wide[f"y{t}"].notnull().cast("int32") for t in range(T))
     wide = wide.mutate(known=known)
     early = wide.start.isin(_early(bound))
-    reverts = (wide["last"] > wide["first"]).fill_null(value=False) if "on" in long.columns else None
+    reverts = (wide["last"] > wide["first"]) if "on" in long.columns else None
     branches = [
         ((wide.seen > wide.known) | (wide.rows > T), TWICE), (wide.known < T, INCOMPLETE), (early, EARLY),
     ]  # fmt: skip
@@ -123,6 +123,8 @@ def wide_form(long: Any, bound: Bound) -> Any:
 
 def _early(bound: Bound) -> list[int]:
     """Return the places of starts in or before the first period; with none, a place that does not occur."""
+    if bound.plan.first_treated is None:
+        return [0]
     return [j for j, g in enumerate(bound.starts.tolist()) if g <= bound.first] or [-1]
 
 
@@ -312,7 +314,7 @@ def _fetched(rows: Rows, wide: Any, cells: Any, bound: Bound) -> pd.DataFrame:
 
 def _assembled(found: pd.DataFrame, bound: Bound, plan: PanelPlan, account: Account) -> PanelMoments:
     values = _values(plan)
-    keys = ["start", *values, *(["cluster"] if plan.cluster else [])]
+    keys = [*(["cluster"] if plan.cluster else []), "start", *values]
     if plan.cluster:
         found["cluster"] = found["cluster"].astype(str)
     found = found.sort_values(keys, ignore_index=True)

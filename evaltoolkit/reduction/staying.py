@@ -17,4 +17,6 @@ def stays(study: Study, source: Source) -> bool:
         return True
     if isinstance(source, EngineSource):
         return study.data.release != "open"
+    if isinstance(source, MomentsSource):
+        return True
     return study.data.release in {"moments", "strict"}

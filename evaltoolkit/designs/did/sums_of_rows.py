@@ -11,6 +11,7 @@ from evaltoolkit.designs.did.long_rows import long_rows
 from evaltoolkit.designs.did.moment_sample import grouped, plan_of, shift_of, stated
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.errors import TreatmentTimingError
+from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.reduction.by_numpy import Frame, LongArrays, VaryingError, frame_moments
 from evaltoolkit.reduction.moments import PanelMoments, Values
 from evaltoolkit.study import Study
@@ -34,6 +35,8 @@ def sums_of_rows(study: Study, options: Options, source: Source) -> PanelMoments
     long = long_rows(frame, study, options, calendar, np.zeros((len(frame), 0)))
     named = grouped(plan.periods, calendar, study.place("moments", "periods"))
     stated("time", set(long.step.tolist()), set(named), study.place("moments", "periods"))
+    begun = grouped(plan.starts, calendar, study.place("moments", "starts"))
+    stated("start", set(long.start.tolist()) - {int(NEVER)}, set(begun), study.place("moments", "starts"))
     periods = np.array(sorted(named), dtype=np.int64) if named else np.unique(long.step)
     clusters: tuple[str, ...] = ()
     if plan.cluster is not None:
