@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.cohorts import CellError, cells, comparison_units
+from evaltoolkit.kernels.cohorts import CellError, Rule, cells, comparison_units
 from evaltoolkit.kernels.placebo_cells import Sample
 from evaltoolkit.kernels.randomization import Rows, shares
 
@@ -77,7 +77,6 @@ def cluster_means(sample: Sample) -> Means:
 
     Examples
     --------
-    >>> from evaltoolkit.kernels.cohorts import Rule
     >>> y, start = np.arange(12.0).reshape(6, 2), np.array([2, 9, 9, 9, 9, 9])
     >>> cluster_means(Sample.of(y, start, np.array([1, 2]), Rule())).means[1].tolist()
     [2.0, 3.0]
@@ -122,7 +121,67 @@ class Contrasts:
     weights: FloatArray
 
 
-def contrasts(means: Means, kind: Rows, among: Mask | None = None) -> Contrasts:
+@dataclass(frozen=True, slots=True)
+class GroupMeans:
+    """Mean outcomes of the clusters of each of J starts: all that errors from spreads within groups need.
+
+    Attributes
+    ----------
+    starts, periods
+        Shapes (J,) and (T,), ascending.
+    rule
+        How cells are estimated.
+    clusters, size
+        Number of clusters and weight of their units, shape (J,).
+    mean, covariance
+        Mean by weight, shape (J, T), and covariance of that mean as in ``moments``, shape (J, T, T).
+    lost
+        Degrees of freedom that covariates cost.
+    """
+
+    starts: IntArray
+    periods: IntArray
+    rule: Rule
+    clusters: IntArray
+    size: FloatArray
+    mean: FloatArray
+    covariance: FloatArray
+    lost: int
+
+    @property
+    def never(self) -> Mask:
+        """Which starts lie in none of the periods, shape (J,)."""
+        found: Mask = self.starts > int(self.periods[-1]) + self.rule.anticipation
+        return found
+
+
+def group_means(means: Means) -> GroupMeans:
+    """Return the means of clusters summed by start.
+
+    Raises
+    ------
+    FewTreatedError
+        The panel has holes.
+
+    Examples
+    --------
+    >>> y, start = np.arange(12.0).reshape(6, 2), np.array([2, 9, 9, 9, 9, 9])
+    >>> found = group_means(cluster_means(Sample.of(y, start, np.array([1, 2]), Rule())))
+    >>> found.clusters.tolist(), found.mean.round(9).tolist()
+    ([1, 5], [[0.0, 1.0], [6.0, 7.0]])
+    """
+    if not means.whole:
+        raise FewTreatedError("holes")
+    starts, place = np.unique(means.start, return_inverse=True)
+    parts = [moments(means, place == j) for j in range(starts.size)]
+    size = np.bincount(place, weights=means.size).astype(np.float64)
+    return GroupMeans(
+        starts.astype(np.int64), means.sample.periods, means.sample.rule, np.bincount(place).astype(np.int64), size,
+        np.stack([m for m, _ in parts]), np.stack([c for _, c in parts]), means.lost,
+    )  # fmt: skip
+
+
+def contrasts(means: Means | GroupMeans, kind: Rows, among: Mask | None = None) -> Contrasts:
     """Return what every row of an aggregation, and its overall value, does to the mean outcomes.
 
     Parameters
@@ -141,21 +200,29 @@ def contrasts(means: Means, kind: Rows, among: Mask | None = None) -> Contrasts:
     CellError
         A cell has nothing to be compared with.
     """
+    if isinstance(means, GroupMeans):
+        return _contrasts((means.starts, means.size), (means.periods, means.rule), kind, among)
     if not means.whole:
         raise FewTreatedError("holes")
-    s = means.sample
     starts, place = np.unique(means.start, return_inverse=True)
     total = np.bincount(place, weights=means.size).astype(np.float64)
-    every = cells(means.start, s.periods, s.rule)
-    table = np.zeros((len(every), starts.size, s.periods.size))
+    return _contrasts((starts, total), (means.sample.periods, means.sample.rule), kind, among)
+
+
+def _contrasts(
+    sizes: tuple[IntArray, FloatArray], how: tuple[IntArray, Rule], kind: Rows, among: Mask | None
+) -> Contrasts:
+    """Return the contrasts of starts of some sizes."""
+    (starts, total), (periods, rule) = sizes, how
+    every = cells(starts, periods, rule)
+    table = np.zeros((len(every), starts.size, periods.size))
     for k, cell in enumerate(every):
-        compared = comparison_units(starts, s.periods, s.rule, cell)
+        compared = comparison_units(starts, periods, rule, cell)
         if not compared.any():
             raise CellError("empty", cell[0])
         weight = (starts == cell[0]) - np.where(compared, total, 0.0) / total[compared].sum()
-        to, since = s.places(cell)
-        table[k, :, to] += weight
-        table[k, :, since] -= weight
+        table[k, :, int(np.searchsorted(periods, cell[1]))] += weight
+        table[k, :, int(np.searchsorted(periods, cell[2]))] -= weight
     cells_of = (np.array([c[0] for c in every]), np.array([c[1] for c in every]))
     used = np.ones(len(every), dtype=np.bool_) if among is None else among
     share = shares(kind, cells_of, total[None, :], starts, used[None, :])[0]
@@ -171,7 +238,6 @@ def moments(means: Means, mine: Mask) -> tuple[FloatArray, FloatArray]:
 
     Examples
     --------
-    >>> from evaltoolkit.kernels.cohorts import Rule
     >>> y = np.array([[0, 3.0], [0, 5], [0, 0], [0, 1], [0, 2], [0, 3], [0, 4]])
     >>> found = cluster_means(Sample.of(y, np.array([2, 2, 9, 9, 9, 9, 9]), np.array([1, 2]), Rule()))
     >>> middle, covariance = moments(found, found.never)

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from evaltoolkit.kernels.cluster_means import FewTreatedError, Means, contrasts, moments, quadratic
+from evaltoolkit.kernels.cluster_means import (
+    FewTreatedError,
+    GroupMeans,
+    Means,
+    contrasts,
+    group_means,
+    moments,
+    quadratic,
+)
 from evaltoolkit.kernels.randomization import Inverted, Rows
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +49,7 @@ class Spread:
         return Inverted(self.values - reach, self.values + reach, p)
 
 
-def welch(means: Means, kind: Rows, among: Mask | None = None) -> Spread:
+def welch(means: Means | GroupMeans, kind: Rows, among: Mask | None = None) -> Spread:
     r"""Return errors from the spread within each cohort: :math:`V = \sum_j c_j' S_j c_j / n_j`.
 
     Degrees of freedom are Satterthwaite's, :math:`V^2 / \sum_j (c_j' S_j c_j / n_j)^2 / (n_j - 1)`. Without covariates
@@ -51,7 +59,7 @@ def welch(means: Means, kind: Rows, among: Mask | None = None) -> Spread:
     Parameters
     ----------
     means
-        The data.
+        The data, by cluster or summed by start.
     kind
         Which aggregation, or ``cells``.
     among
@@ -60,7 +68,7 @@ def welch(means: Means, kind: Rows, among: Mask | None = None) -> Spread:
     Raises
     ------
     FewTreatedError
-        A cohort has a single cluster.
+        A cohort has a single cluster, or the panel has holes.
 
     References
     ----------
@@ -80,19 +88,17 @@ def welch(means: Means, kind: Rows, among: Mask | None = None) -> Spread:
     >>> found.values.round(9).tolist(), found.std_error.round(6).tolist(), found.df.round(3).tolist()
     ([2.0], [1.224745], [2.118])
     """
-    c = contrasts(means, kind, among)
-    parts, df, values = [], [], np.zeros(c.weights.shape[0])
-    for j, g in enumerate(c.starts):
-        mine = means.start == g
-        middle, covariance = moments(means, mine)
-        if mine.sum() < 2:
-            raise FewTreatedError("single-cluster")
-        values += c.weights[:, j] @ middle
-        parts.append(quadratic(c.weights[:, j], covariance))
-        df.append(max(float(mine.sum()) - 1 - (means.lost if means.never[mine].all() else 0), 1.0))
-    part, total = np.array(parts), np.sum(parts, axis=0)
+    groups = means if isinstance(means, GroupMeans) else group_means(means)
+    c = contrasts(groups, kind, among)
+    if (groups.clusters < 2).any():
+        raise FewTreatedError("single-cluster")
+    J = groups.starts.size
+    values = np.einsum("rjt,jt->r", c.weights, groups.mean)
+    part = np.array([quadratic(c.weights[:, j], groups.covariance[j]) for j in range(J)])
+    df = np.maximum(groups.clusters - 1 - np.where(groups.never, groups.lost, 0), 1).astype(np.float64)
+    total = part.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        nu = total**2 / (part**2 / np.array(df)[:, None]).sum(axis=0)
+        nu = total**2 / (part**2 / df[:, None]).sum(axis=0)
     return Spread(values, np.where(total > 0, np.sqrt(total), np.nan), nu)
 
 

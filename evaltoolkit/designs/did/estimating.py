@@ -6,14 +6,15 @@ import dataclasses
 from dataclasses import dataclass
 
 from evaltoolkit.designs.did.catalogue import ESTIMATORS
-from evaltoolkit.designs.did.cell_study import CellStudy
+from evaltoolkit.designs.did.cell_study import CellStudy, Law
 from evaltoolkit.designs.did.estimators import Uncertainty, assembled, cell_estimator, cell_study, path_estimator
 from evaltoolkit.designs.did.facts import Facts
-from evaltoolkit.designs.did.inference import MANY, Choice, Compared, choose
-from evaltoolkit.designs.did.moment_estimators import cells_of, path_of
-from evaltoolkit.designs.did.moment_sample import Sums
+from evaltoolkit.designs.did.inference import Choice, Compared, Counted, choose
+from evaltoolkit.designs.did.moment_estimators import Moments, cells_of
+from evaltoolkit.designs.did.moment_inference import choice_of
+from evaltoolkit.designs.did.moment_studies import deleted_of, path_study_of
 from evaltoolkit.designs.did.options import Options
-from evaltoolkit.designs.did.path_study import PathStudy, path_of_sums, path_study
+from evaltoolkit.designs.did.path_study import PathStudy, path_study
 from evaltoolkit.designs.did.sample import PanelStudy
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.study import Study
@@ -46,7 +47,7 @@ def estimated(study: Study, options: Options, data: PanelStudy) -> Estimates:
         The method of inference does not fit.
     """
     if data.sums is not None:
-        return _on_sums(study, options, data, data.sums)
+        return _on_sums(study, options, data.facts, data.sums.table)
     panel = data.panel
     choice, law = choose(panel, options.rule if options.permutable else None, study, compared_in(options))
     estimator = cell_estimator(study, options, choice)
@@ -88,7 +89,8 @@ def cells_by(study: Study, options: Options, data: PanelStudy, way: Otherwise) -
         table = data.sums.table
         if not way.covariates:
             table = dataclasses.replace(table, design=table.design[:, :1])
-        return _on_sums(study, by, data, dataclasses.replace(data.sums, table=table), way.rule)
+        choice, law = choice_of(table, way.rule if options.permutable else None, study, _counted(data.facts))
+        return Estimates(choice, _cells_on_sums(table, by, data.facts, way.rule, (choice, law)), None)
     panel = data.panel
     if not way.covariates:
         panel = dataclasses.replace(panel, covariates=panel.covariates[:, :, :0])
@@ -99,17 +101,23 @@ def cells_by(study: Study, options: Options, data: PanelStudy, way: Otherwise) -
     return Estimates(choice, cell_study(panel, estimator, options.shown, jackknife=jackknife, law=law), None)
 
 
-def _chosen(study: Study, facts: Facts) -> Choice:
+def _counted(facts: Facts) -> Counted:
     smallest = int(facts.clusters[facts.treated].min())
-    many = min(smallest, facts.comparison_clusters) >= MANY
-    counted = smallest, facts.treated_clusters, facts.comparison_clusters, facts.n_clusters
-    return Choice("analytic", study.inference.method, "many" if many else "estimator", *counted)
+    return smallest, facts.treated_clusters, facts.comparison_clusters, facts.n_clusters
 
 
-def _on_sums(study: Study, options: Options, data: PanelStudy, sums: Sums, rule: Rule | None = None) -> Estimates:
-    choice, by = _chosen(study, data.facts), Uncertainty()
+def _on_sums(study: Study, options: Options, facts: Facts, table: Moments) -> Estimates:
+    by = options.rule if options.permutable else None
+    choice, law = choice_of(table, by, study, _counted(facts), compared_in(options))
     if not ESTIMATORS[options.estimator].cells:
-        return Estimates(choice, None, path_of_sums(path_of(sums.table, options)))
-    found = cells_of(sums.table, options, rule)
-    facts = data.facts
-    return Estimates(choice, assembled(found, options.shown, facts.periods, facts.comparison_clusters, by), None)
+        return Estimates(choice, None, path_study_of(table, options, choice))
+    return Estimates(choice, _cells_on_sums(table, options, facts, options.rule, (choice, law)), None)
+
+
+def _cells_on_sums(
+    table: Moments, options: Options, facts: Facts, rule: Rule, chosen: tuple[Choice, Law | None]
+) -> CellStudy:
+    found = cells_of(table, options, rule)
+    jackknife = chosen[0].way == "jackknife"
+    by = Uncertainty(deleted_of(table, options, found, rule) if jackknife else None, chosen[1])
+    return assembled(found, options.shown, facts.periods, facts.comparison_clusters, by)

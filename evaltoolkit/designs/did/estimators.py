@@ -38,24 +38,26 @@ PLACEBOS = 499
 
 def cell_estimator(study: Study, options: Options, choice: Choice, rule: Rule | None = None) -> CellEstimator | None:
     """Return the estimator that was asked for, by another rule where one is given; None for a regression."""
-    by = rule or options.rule
-    if options.estimator == "callaway-santanna":
-        return GroupTimes(by) if options.panel else Sections(by)
-    if options.estimator == "triple-difference":
-        return TripleDifferences(by)
-    if options.estimator == "etwfe":
-        return Extended(options.family, by)
-    if options.estimator == "sun-abraham":
-        return InteractionWeighted()
-    if options.estimator == "imputation":
-        return Imputation()
     if options.estimator == "synthetic-did":
         draws = min(study.inference.draws, PLACEBOS)
         return Synthetic(
             options.anticipation, "placebo" if choice.way == "placebo" else "none", draws, study.inference.seed
         )
-    assert not ESTIMATORS[options.estimator].cells
-    return None
+    found = steady_estimator(options, rule or options.rule)
+    assert found is not None or not ESTIMATORS[options.estimator].cells
+    return found
+
+
+def steady_estimator(options: Options, rule: Rule) -> CellEstimator | None:
+    """Return an estimator that does not depend on how uncertainty is measured; None for the others."""
+    by: dict[str, CellEstimator] = {
+        "callaway-santanna": GroupTimes(rule) if options.panel else Sections(rule),
+        "triple-difference": TripleDifferences(rule),
+        "etwfe": Extended(options.family, rule),
+        "sun-abraham": InteractionWeighted(),
+        "imputation": Imputation(),
+    }
+    return by.get(options.estimator)
 
 
 def path_estimator(options: Options) -> PathEstimator:
@@ -84,7 +86,7 @@ def cell_study(
         A cell cannot be estimated.
     """
     estimated = estimator.estimated(panel)
-    deleted = _deleted(panel, estimator.deleted(panel), estimated) if jackknife else None
+    deleted = deleted_study(panel, estimator.deleted(panel), estimated) if jackknife else None
     return assembled(estimated, shown, panel.periods, comparison_clusters(panel), Uncertainty(deleted, law))
 
 
@@ -121,7 +123,8 @@ def assembled(
     )
 
 
-def _deleted(panel: Panel, every: FloatArray, of: Estimated) -> Deleted:
+def deleted_study(panel: Panel, every: FloatArray, of: Estimated) -> Deleted:
+    """Return what is found without each cluster, of a panel and its effects without each, shape (C, K)."""
     cells, weights = of.study.cells, of.weights
     means, left, starts = deleted_means(panel.outcome, panel.start, panel.clusters, panel.weights)
     mine = np.searchsorted(starts, cells.cohort)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.cell_study import Law
 from evaltoolkit.designs.did.groups import clusters_by_cohort, comparison_clusters, treated_clusters
@@ -26,8 +28,9 @@ Way = Literal[
     "analytic", "jackknife", "welch", "scaled", "randomization", "conley-taber", "ferman-pinto", "placebo", "bootstrap",
     "cr1", "cr2", "cr3", "wild-cluster", "none",
 ]  # fmt: skip
+IntArray = NDArray[np.int64]
 Compared = Literal["", "last-compared", "synthetic"]
-Why = Reason | Literal["asked", "estimator", "many-cohorts", "not-possible", "synthetic"]
+Why = Reason | Literal["asked", "estimator", "many-cohorts", "not-possible", "rows-stay", "synthetic"]
 
 REASSIGNED: Final = 1999
 """Reassignments of starts that are drawn, where there are more than can be listed."""
@@ -78,9 +81,13 @@ class Choice:
         return self.way == "none" or alone
 
 
+Counted = tuple[int, int, int, int]
+"""Clusters in the smallest cohort, in all cohorts together, in the comparison group, and in all."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Facts:
-    """A panel's sample for the kernels, with what is known of its clusters; None where it cannot be had."""
+class Known:
+    """A sample for the kernels, with what is known of its clusters; None where it cannot be had."""
 
     sample: Sample
     means: Means | None
@@ -112,37 +119,64 @@ def choose(panel: Panel, rule: Rule | None, study: Study, kind: Compared = "") -
     compared = comparison_clusters(panel)
     if compared == 0 and kind == "last-compared":
         compared = by_cohort[-1]
-    asked = study.inference.method
     counted = (min(by_cohort), treated_clusters(panel), compared, panel.n_clusters)
-    if rule is None:
+    known = None
+    if rule is not None:
+        weights = np.ones(panel.start.size) if panel.weights is None else panel.weights
+        known = known_of(Sample(panel.outcome, panel.start, panel.periods, panel.design, rule, panel.clusters, weights))
+    return chosen(known, counted, study, kind)
+
+
+def chosen(known: Known | None, counted: Counted, study: Study, kind: Compared = "") -> tuple[Choice, Law | None]:
+    """Choose the method, and build what it needs, from what is known of the clusters.
+
+    Parameters
+    ----------
+    known
+        The sample; None for a regression.
+    counted
+        How many clusters there are.
+    study, kind
+        As in ``choose``.
+
+    Raises
+    ------
+    OptionError
+        The method asked for does not fit the data.
+    """
+    asked = study.inference.method
+    if known is None:
         way, why = (_for_synthetic if kind == "synthetic" else _for_regression)(asked, counted)
-        draws = study.inference.draws, study.inference.seed
-        drawn = Bootstrapped(study.inference.level, min(draws[0], 9999), draws[1], panel.n_clusters)
-        return Choice(way, asked, why, *counted), drawn if way == "bootstrap" else None
-    facts = _facts(panel, rule)
+        return Choice(way, asked, why, *counted), bootstrapped(study, counted) if way == "bootstrap" else None
     if asked == "auto":
-        way, why = _recommended(facts, counted, study.inference.level)
-        if way == "randomization" and _size(facts.sample) > _MOST:
+        way, why = _recommended(known, counted, study.inference.level)
+        if way == "randomization" and _size(known.sample) > _MOST:
             way, why = "jackknife", "many-cohorts"
     else:
         way, why = asked, "asked"  # type: ignore[assignment]
     try:
-        law = _law(way, facts, study)
+        law = _law(way, known, study)
     except (FewTreatedError, AssignmentError) as error:
         if asked != "auto":
-            raise _refused(asked, error, study) from None
+            raise refused(asked, error, study) from None
         way, why, law = "jackknife", "not-possible", None
     size = law.placebos.counts.shape[0] if isinstance(law, Reassigned) else 0
     return Choice(way, asked, why, *counted, reassigned=size), law
 
 
-def _for_regression(asked: str, counted: tuple[int, int, int, int]) -> tuple[Way, Why]:
+def bootstrapped(study: Study, counted: Counted) -> Bootstrapped:
+    """Return the multiplier bootstrap."""
+    inference = study.inference
+    return Bootstrapped(inference.level, min(inference.draws, 9999), inference.seed, counted[3])
+
+
+def _for_regression(asked: str, counted: Counted) -> tuple[Way, Why]:
     if asked != "auto":
         return asked, "asked"  # type: ignore[return-value]
     return ("analytic", "many") if min(counted[0], counted[2]) >= MANY else ("jackknife", "estimator")
 
 
-def _for_synthetic(asked: str, counted: tuple[int, int, int, int]) -> tuple[Way, Why]:
+def _for_synthetic(asked: str, counted: Counted) -> tuple[Way, Why]:
     if asked != "auto":
         return asked, "asked"  # type: ignore[return-value]
     _, treated, compared, _ = counted
@@ -151,29 +185,40 @@ def _for_synthetic(asked: str, counted: tuple[int, int, int, int]) -> tuple[Way,
     return ("jackknife", "synthetic") if counted[0] > 1 else ("none", "synthetic")
 
 
-def _facts(panel: Panel, rule: Rule) -> _Facts:
-    weights = np.ones(panel.start.size) if panel.weights is None else panel.weights
-    sample = Sample(panel.outcome, panel.start, panel.periods, panel.design, rule, panel.clusters, weights)
+def known_of(sample: Sample, units: IntArray | None = None) -> Known:
+    """Find out what is known of the clusters of a sample.
+
+    Parameters
+    ----------
+    sample
+        Units, or groups of units alike.
+    units
+        Units behind each row of the sample, shape (n,); None for one.
+    """
     try:
-        possible = assignments(panel.start, panel.clusters, 0, 0).possible
+        possible = assignments(sample.start, sample.clusters, 0, 0).possible
     except AssignmentError:
-        return _Facts(sample, None, None, 0)
+        return Known(sample, None, None, 0)
     means, spread = None, None
     try:
         means = cluster_means(sample)
+        if units is not None:
+            whole = np.isfinite(sample.outcome).all(axis=1)
+            counts = np.bincount(sample.clusters[whole], weights=units[whole])
+            means = dataclasses.replace(means, units=counts[counts > 0].astype(np.int64))
         spread = variability(means)
     except FewTreatedError:
         pass
-    return _Facts(sample, means, spread, possible)
+    return Known(sample, means, spread, possible)
 
 
-def _recommended(facts: _Facts, counted: tuple[int, int, int, int], level: float) -> tuple[Way, Why]:
-    holes = facts.means is None or not facts.means.whole
+def _recommended(known: Known, counted: Counted, level: float) -> tuple[Way, Why]:
+    holes = known.means is None or not known.means.whole
     return recommended(
         Situation(
-            smallest_cohort=counted[0], treated=counted[1], comparison=counted[2], assignments=facts.possible,
-            inequality=1.0 if facts.means is None else inequality(facts.means), variability=facts.spread,
-            adjusted=facts.sample.adjusted or holes,
+            smallest_cohort=counted[0], treated=counted[1], comparison=counted[2], assignments=known.possible,
+            inequality=1.0 if known.means is None else inequality(known.means), variability=known.spread,
+            adjusted=known.sample.adjusted or holes,
         ), level,
     )  # fmt: skip
 
@@ -184,22 +229,22 @@ def _size(sample: Sample) -> int:
     return len(cells(sample.start, sample.periods, sample.rule)) * starts
 
 
-def _law(way: Way, facts: _Facts, study: Study) -> Law | None:
-    inference, clusters = study.inference, int(facts.sample.clusters.max()) + 1
-    if way == "randomization" or (way == "none" and facts.possible):
+def _law(way: Way, known: Known, study: Study) -> Law | None:
+    inference, clusters = study.inference, int(known.sample.clusters.max()) + 1
+    if way == "randomization" or (way == "none" and known.possible):
         least = REASSIGNED_ADJUSTED
-        most = min(inference.draws, least if facts.sample.adjusted else REASSIGNED)
-        most = min(most, max(least, _WORK // _size(facts.sample)))
-        table = assignments(facts.sample.start, facts.sample.clusters, most, inference.seed)
+        most = min(inference.draws, least if known.sample.adjusted else REASSIGNED)
+        most = min(most, max(least, _WORK // _size(known.sample)))
+        table = assignments(known.sample.start, known.sample.clusters, most, inference.seed)
         once = table.cohorts[np.bincount(table.codes[0], minlength=table.cohorts.size) == 1]
         alone = frozenset(once.tolist()) if clusters * (1 - inference.level) < 1 - 1e-9 else frozenset()
-        return Reassigned(placebos(facts.sample, table), inference.level, alone)
+        return Reassigned(placebos(known.sample, table), inference.level, alone)
     if way == "bootstrap":
         return Bootstrapped(inference.level, min(inference.draws, 9999), inference.seed, clusters)
     if way in {"welch", "scaled", "conley-taber", "ferman-pinto"}:
-        if not facts.possible:
+        if not known.possible:
             raise AssignmentError("cohort-varies")
-        means = cluster_means(facts.sample) if facts.means is None else facts.means
+        means = cluster_means(known.sample) if known.means is None else known.means
         if not means.whole:
             raise FewTreatedError("holes")
         if way == "welch" or way == "scaled":
@@ -220,7 +265,7 @@ _FEW_TREATED = {
 }
 
 
-def _refused(asked: str, error: FewTreatedError | AssignmentError, study: Study) -> OptionError:
+def refused(asked: str, error: FewTreatedError | AssignmentError, study: Study) -> OptionError:
     return OptionError(
         f"inference '{asked}' does not fit these data: {_FEW_TREATED[error.why]}",
         expected="a method that the data allow", todo="use method = 'auto', which says what it chose and why",

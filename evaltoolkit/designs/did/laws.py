@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evaltoolkit.designs.did.cell_study import Average, Rows
 from evaltoolkit.designs.did.family import Family, Measured, bounded
 from evaltoolkit.kernels.aggregate import membership
-from evaltoolkit.kernels.cluster_means import Means
+from evaltoolkit.kernels.cluster_means import GroupMeans, Means
 from evaltoolkit.kernels.donors import donors
 from evaltoolkit.kernels.few_treated import Spread, scaled, welch
 from evaltoolkit.kernels.multiplier import Law as MultiplierLaw
@@ -100,7 +100,7 @@ class Donors:
 class Errors:
     """Standard errors with degrees of freedom of their own, from spreads within cohorts or the never-treated spread."""
 
-    means: Means
+    means: Means | GroupMeans
     way: Literal["welch", "scaled"]
 
     def checked(self) -> None:
@@ -114,7 +114,9 @@ class Errors:
         self._spread("simple", None)
 
     def _spread(self, kind: Rows, among: Mask | None) -> Spread:
-        return (welch if self.way == "welch" else scaled)(self.means, kind, among)
+        if isinstance(self.means, GroupMeans) or self.way == "welch":
+            return welch(self.means, kind, among)
+        return scaled(self.means, kind, among)
 
     def applied(self, of: Average, rows: Family, whole: Family) -> tuple[Family, Family]:
         """Return rows and overall value with other errors and the correlations they have."""

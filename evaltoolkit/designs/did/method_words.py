@@ -133,10 +133,7 @@ def _no_interval(choice: Choice) -> str:
 
 def _why(choice: Choice, small: SmallCells | None) -> str:
     if choice.why == "asked":
-        said = "This was asked for."
-        if choice.way == "analytic" and choice.few:
-            said += f" With fewer than {MANY} clusters in a cohort or to compare with such errors tend to be too small."
-        return said
+        return "This was asked for." + _caution(choice)
     cohort, compared = (
         f"{n:,}" if small is None else small.people(n) for n in (choice.smallest_cohort, choice.n_comparison)
     )
@@ -160,5 +157,14 @@ def _why(choice: Choice, small: SmallCells | None) -> str:
         "synthetic": "synthetic comparisons have no formula for their error",
         "many-cohorts": "with so many cohorts and periods, dealing the starts out anew would take too long",
         "not-possible": "other methods for few clusters do not fit these data",
+        "rows-stay": f"analytic errors need {MANY} clusters in each group to be right, and other methods for few "
+        "clusters need the rows, which stay where they are",
     }
-    return f"It was chosen because {reasons[choice.why]}: {counted}."
+    caution = _caution(choice) if choice.why == "rows-stay" else ""
+    return f"It was chosen because {reasons[choice.why]}: {counted}.{caution}"
+
+
+def _caution(choice: Choice) -> str:
+    if choice.way != "analytic" or not choice.few:
+        return ""
+    return f" With fewer than {MANY} clusters in a cohort or to compare with such errors tend to be too small."

@@ -40,23 +40,6 @@ class PathStudy:
     covariate_effects: FloatArray
 
 
-def path_of_sums(fit: PathFit) -> PathStudy:
-    """Return the effect and the path of an estimator that ran on sums, with analytic errors."""
-    effect, events = _analytic(fit)
-    ratio = None
-    if fit.level is not None and fit.level_scores is not None and fit.level > 0 and fit.level - fit.effect > 0:
-        without = fit.level - fit.effect
-        scores = fit.level_scores[:, None] / fit.level - (fit.level_scores[:, None] - effect.spread) / without
-        ratio = Family(effect.labels, np.array([np.log(fit.level / without)]), scores, effect.df)
-    return PathStudy(effect, events, ratio, fit.covariate_effects)
-
-
-def _analytic(fit: PathFit) -> tuple[Family, Family]:
-    none = np.zeros(1, dtype=np.int64)
-    effect = Family(none, np.array([fit.effect]), fit.scores[:, None], np.array([fit.df]))
-    return effect, Family(fit.labels, fit.path, fit.path_scores, fit.path_df)
-
-
 def path_study(panel: Panel, estimator: PathEstimator, choice: Choice, study: Study) -> PathStudy:
     """Estimate the effect and the path.
 
@@ -66,17 +49,26 @@ def path_study(panel: Panel, estimator: PathEstimator, choice: Choice, study: St
         As the estimator's kernel.
     """
     fit = estimator.fitted(panel)
-    effect, events = _analytic(fit)
+    effect, events = families(fit)
     levels = None
     if choice.way == "jackknife":
-        effect, events, levels = _deleted(panel, estimator, fit, choice)
+        effect, events, levels = deleted_paths(panel, estimator, fit, choice)
     elif by_rows(choice.way):
         effect, events = of_regression(panel, estimator, choice.way, study, (effect, events))
     ratio = _log_ratio(panel, fit, effect, levels)
     return PathStudy(effect, events, ratio, fit.covariate_effects)
 
 
-def _deleted(panel: Panel, estimator: PathEstimator, fit: PathFit, choice: Choice) -> tuple[Family, Family, FloatArray]:
+def families(fit: PathFit) -> tuple[Family, Family]:
+    """Return the effect and the path with analytic errors."""
+    none = np.zeros(1, dtype=np.int64)
+    effect = Family(none, np.array([fit.effect]), fit.scores[:, None], np.array([fit.df]))
+    return effect, Family(fit.labels, fit.path, fit.path_scores, fit.path_df)
+
+
+def deleted_paths(
+    panel: Panel, estimator: PathEstimator, fit: PathFit, choice: Choice
+) -> tuple[Family, Family, FloatArray]:
     """Return effect and path with the spread of deletions of clusters, and the treated level without each, (C,)."""
     size = panel.n_clusters
     one, level, path = np.full(size, np.nan), np.full(size, np.nan), np.full((size, fit.labels.size), np.nan)
@@ -107,26 +99,49 @@ def _log_ratio(panel: Panel, fit: PathFit, effect: Family, levels: FloatArray | 
         return None
     if fit.log_ratio is not None and fit.log_ratio_scores is not None and levels is None:
         return Family(effect.labels, np.array([fit.log_ratio]), fit.log_ratio_scores[:, None], effect.df)
-    on = (panel.periods[None, :] >= panel.start[:, None]) & np.isfinite(panel.outcome)
-    w = np.asarray(on * (1.0 if panel.weights is None else panel.weights[:, None]), dtype=np.float64)
-    mean = float((w * np.where(on, panel.outcome, 0.0)).sum() / w.sum()) if fit.level is None else fit.level
-    without = mean - fit.effect
+    w = _treated_weight(panel)
+    mean = float((w * np.where(w > 0, panel.outcome, 0.0)).sum() / w.sum()) if fit.level is None else fit.level
+    if levels is not None and fit.level is None:
+        levels = left_means(panel)
+    scores = _mean_scores(panel, w, mean) if fit.level_scores is None else fit.level_scores
+    return ratio_of(effect, mean, scores if scores.size == panel.n_clusters else None, levels)
+
+
+def ratio_of(effect: Family, mean: float, scores: FloatArray | None, levels: FloatArray | None) -> Family | None:
+    """Return the log of the treated mean over its counterfactual, where both lie above zero.
+
+    Parameters
+    ----------
+    effect
+        The effect.
+    mean, scores
+        The treated mean, and its scores in the rows of the effect; without scores it counts as fixed.
+    levels
+        For the jackknife, the mean without each cluster, shape (C,).
+    """
+    without = mean - float(effect.values[0])
     if mean <= 0 or without <= 0:
         return None
     value = np.array([np.log(mean / without)])
     if effect.known is not None:
         return _of_bounds(effect, mean, value)
     if levels is not None:
-        return _of_deletions(_left_means(panel, w) if fit.level is None else levels, effect, value)
-    scores = _mean_scores(panel, w, mean) if fit.level_scores is None else fit.level_scores
-    if scores.size != panel.n_clusters or scores.size != effect.spread.shape[0]:
+        return _of_deletions(levels, effect, value)
+    if scores is None or scores.size != effect.spread.shape[0]:
         return Family(effect.labels, value, effect.spread / without, effect.df)
     both = scores[:, None] / mean - (scores[:, None] - effect.spread) / without
     return Family(effect.labels, value, both, effect.df)
 
 
-def _left_means(panel: Panel, w: FloatArray) -> FloatArray:
-    """Return the weighted mean outcome without each cluster, shape (C,)."""
+def _treated_weight(panel: Panel) -> FloatArray:
+    """Return the weight of every treated observation, zero for the others, shape (n, T)."""
+    on = (panel.periods[None, :] >= panel.start[:, None]) & np.isfinite(panel.outcome)
+    return np.asarray(on * (1.0 if panel.weights is None else panel.weights[:, None]), dtype=np.float64)
+
+
+def left_means(panel: Panel) -> FloatArray:
+    """Return the weighted mean outcome of the treated without each cluster, shape (C,)."""
+    w = _treated_weight(panel)
     y = np.where(w > 0, panel.outcome, 0.0)
     size = panel.n_clusters
     total, mass = (np.bincount(panel.clusters, weights=v.sum(axis=1), minlength=size) for v in (w * y, w))

@@ -1,0 +1,94 @@
+"""Studies on a moment table: effects with the way their uncertainty is measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaltoolkit.designs.did.cell_estimators import Estimated
+from evaltoolkit.designs.did.cell_study import Deleted
+from evaltoolkit.designs.did.estimators import deleted_study, path_estimator, steady_estimator
+from evaltoolkit.designs.did.inference import Choice
+from evaltoolkit.designs.did.moment_estimators import Moments, path_of
+from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.path_study import PathStudy, deleted_paths, families, left_means, ratio_of
+from evaltoolkit.kernels.cohorts import Rule
+from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.reduction import Panel
+
+IntArray = NDArray[np.int64]
+
+
+def panel_of(moments: ClusterMoments) -> Panel:
+    """Return a panel of the means of each pair of a cluster and a cell, with the weight of its units.
+
+    Estimates without a cluster need sums alone, so that they are what the units would give; errors by cluster are so
+    only where no number of rows enters. A pair of several units is two rows of half the weight: a model that has rows
+    to spare with units has some here.
+    """
+    there = np.repeat(np.flatnonzero(moments.units > 0), np.minimum(moments.units[moments.units > 0], 2))
+    several = np.minimum(moments.units[there], 2)
+    cell = moments.cell[there]
+    outcome = moments.m[there] / moments.n[there][:, None] + moments.shift
+    steady = moments.design[cell][:, None, 1:]
+    return Panel(
+        outcome=outcome,
+        start=moments.starts[moments.cohort[cell]],
+        periods=moments.periods,
+        covariates=np.broadcast_to(steady, (*outcome.shape, steady.shape[2])),
+        clusters=np.unique(moments.cluster[there], return_inverse=True)[1].astype(np.int64),
+        counts=None,
+        weights=moments.n[there] / several,
+        units=np.arange(there.size),
+    )
+
+
+def deleted_of(moments: Moments, options: Options, of: Estimated, rule: Rule | None = None) -> Deleted:
+    """Return what is found without each cluster of a table by cluster.
+
+    Parameters
+    ----------
+    moments
+        ``ClusterMoments``; where units are the clusters none can be left out.
+    options
+        What was asked for.
+    of
+        The estimates from all clusters.
+    rule
+        Another rule for the cells; None for the one of the options.
+    """
+    estimator = steady_estimator(options, rule or options.rule)
+    assert isinstance(moments, ClusterMoments)
+    assert estimator is not None
+    panel = panel_of(moments)
+    return deleted_study(panel, estimator.deleted(panel), of)
+
+
+def path_study_of(moments: Moments, options: Options, choice: Choice) -> PathStudy:
+    """Estimate one effect and a path from a moment table: ``path_study.path_study`` without rows.
+
+    Parameters
+    ----------
+    moments, options
+        The table, and what was asked for.
+    choice
+        From ``moment_inference.choice_of``.
+
+    Raises
+    ------
+    OptionError
+        The estimator needs rows.
+    ValueError
+        As the kernel.
+    """
+    fit = path_of(moments, options)
+    effect, events = families(fit)
+    levels = None
+    if choice.way == "jackknife":
+        assert isinstance(moments, ClusterMoments)
+        panel = panel_of(moments)
+        effect, events, _ = deleted_paths(panel, path_estimator(options), fit, choice)
+        levels = left_means(panel)
+    assert fit.level is not None
+    ratio = ratio_of(effect, fit.level, fit.level_scores, levels)
+    return PathStudy(effect, events, ratio, fit.covariate_effects)
