@@ -110,7 +110,7 @@ def assembled(
     """
     found = estimated.study
     if not (found.cells.period >= found.cells.cohort).any():
-        raise CellError("empty", int(found.sizes.cohorts[0]))
+        raise CellError("empty", int(found.sizes.cohorts[0]) if found.sizes.cohorts.size else 0)
     return CellStudy(
         found=found,
         shown_by_event_time=shown.among(found.cells.cohort, found.cells.period, periods),

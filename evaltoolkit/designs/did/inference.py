@@ -266,6 +266,7 @@ _FEW_TREATED = {
 
 
 def refused(asked: str, error: FewTreatedError | AssignmentError, study: Study) -> OptionError:
+    """Return the message for a method that does not fit the data."""
     return OptionError(
         f"inference '{asked}' does not fit these data: {_FEW_TREATED[error.why]}",
         expected="a method that the data allow", todo="use method = 'auto', which says what it chose and why",
