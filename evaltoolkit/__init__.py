@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evaltoolkit.data import connect
     from evaltoolkit.errors import EvaluationError
     from evaltoolkit.evaluation import Evaluation
-    from evaltoolkit.notebook import compare, did, evaluate, honest, its, match
+    from evaltoolkit.notebook import add_moments, compare, did, evaluate, export_moments, honest, its, match
     from evaltoolkit.results import Result, load_result
     from evaltoolkit.study import Outcome
 
@@ -27,10 +27,12 @@ _PLACES = {
     "EvaluationError": "evaltoolkit.errors",
     "Outcome": "evaltoolkit.study",
     "Result": "evaltoolkit.results",
+    "add_moments": "evaltoolkit.notebook",
     "compare": "evaltoolkit.notebook",
     "connect": "evaltoolkit.data",
     "did": "evaltoolkit.notebook",
     "evaluate": "evaltoolkit.notebook",
+    "export_moments": "evaltoolkit.notebook",
     "honest": "evaltoolkit.notebook",
     "its": "evaltoolkit.notebook",
     "load_result": "evaltoolkit.results",
@@ -43,10 +45,12 @@ __all__ = [
     "EvaluationError",
     "Outcome",
     "Result",
+    "add_moments",
     "compare",
     "connect",
     "did",
     "evaluate",
+    "export_moments",
     "honest",
     "its",
     "load_result",

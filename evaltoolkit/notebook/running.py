@@ -8,6 +8,7 @@ from typing import Any, Literal
 from evaltoolkit.data import EngineSource, FrameSource, connect
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.pipeline import evaluate as _evaluate
+from evaltoolkit.reduction.moment_source import MomentsSource
 from evaltoolkit.study import Outcome, study_from
 
 RowKind = Literal["people", "events", "aggregates"]
@@ -16,7 +17,7 @@ RowKind = Literal["people", "events", "aggregates"]
 def evaluated(
     design: str, frame: Any, outcome: str | Outcome, settings: Mapping[str, Any], shared: Mapping[str, Any]
 ) -> Evaluation:
-    """Return the evaluation of a frame, or of a table in an engine, by its design's settings and the shared ones."""
+    """Return the evaluation of a frame, a table in an engine or sums, by its design's settings and the shared ones."""
     described = Outcome(column=outcome) if isinstance(outcome, str) else outcome
     study = study_from(
         {
@@ -31,5 +32,6 @@ def evaluated(
             **{key: value for key, value in settings.items() if value is not None},
         }
     )
-    source = frame if isinstance(frame, EngineSource | FrameSource) else connect(frame, where="the data")
+    known = isinstance(frame, EngineSource | FrameSource | MomentsSource)
+    source = frame if known else connect(frame, where="the data")
     return Evaluation(_evaluate(study, source))

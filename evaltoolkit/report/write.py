@@ -125,9 +125,20 @@ def write_file(result: Result, path: str | Path, *, as_format: Format | None = N
     chosen = as_format or file.suffix.lower().lstrip(".")
     if chosen not in _FORMATS:
         raise OptionError.unknown("format", chosen, _FORMATS)
-    if file.is_dir():
-        raise OutputError(f"'{path}' is a folder", expected="the name of a file", todo="add a file name to the path")
-    data = render(build(result)).pdf if chosen == "pdf" else _json_bytes(result)
+    _no_folder(path)
+    return write_bytes(render(build(result)).pdf if chosen == "pdf" else _json_bytes(result), path)
+
+
+def write_bytes(data: bytes, path: str | Path) -> Path:
+    """Write a file of bytes, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    file = Path(os.path.realpath(path))
+    _no_folder(path)
     with _said_clearly(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         part = _neighbour(file)
@@ -137,6 +148,11 @@ def write_file(result: Result, path: str | Path, *, as_format: Format | None = N
         finally:
             part.unlink(missing_ok=True)
     return Path(path)
+
+
+def _no_folder(path: str | Path) -> None:
+    if Path(os.path.realpath(path)).is_dir():
+        raise OutputError(f"'{path}' is a folder", expected="the name of a file", todo="add a file name to the path")
 
 
 def _json_bytes(result: Result) -> bytes:

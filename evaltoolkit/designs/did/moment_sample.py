@@ -16,8 +16,8 @@ from evaltoolkit.designs.did.covariates import covariate_columns, grid_labels
 from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
-from evaltoolkit.designs.did.timing import is_never
-from evaltoolkit.errors import MissingValuesError, NoVariationError, OptionError, PeriodError
+from evaltoolkit.designs.did.timing import is_never, need_a_start
+from evaltoolkit.errors import NoVariationError, OptionError, PeriodError
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
@@ -87,11 +87,6 @@ def bind(rows: Rows, found: pd.DataFrame, study: Study) -> Bound:
     times = tuple(tuple(by_step.get(int(step), known.get(int(step), []))) for step in periods)
     begun = _begun(rows, calendar, study) if plan.first_treated is not None else {}
     starts = np.array(sorted(begun), dtype=np.int64)
-    if plan.first_treated is not None and not (starts != NEVER).any():
-        raise MissingValuesError(
-            "no unit is ever treated", expected="units that start the program in some period",
-            todo="check the column of the start and the filters", where=study.place("first_treated"),
-        )  # fmt: skip
     return Bound(
         plan, calendar, periods, times, starts, tuple(tuple(begun[int(g)]) for g in starts),
         shift_of(plan, found, times, study),
@@ -211,6 +206,7 @@ def used_part(
     """
     table = moments.table
     start = table.starts[table.cohort]
+    need_a_start(start, study, options)
     scope = scope_of(start, table.periods, np.ones((start.size, table.periods.size), dtype=np.bool_), study, options)
     names, owner, X = covariate_columns(_readable(moments), study, options)
     part = _restricted(moments.with_design(X), scope)

@@ -21,6 +21,7 @@ from evaltoolkit.designs.did.moment_sample import Sums, by_cell, used_part
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
 from evaltoolkit.designs.did.sums import sums
+from evaltoolkit.designs.did.timing import need_a_start
 from evaltoolkit.errors import (
     DisclosureError,
     NoVariationError,
@@ -125,6 +126,7 @@ def prepare(study: Study, options: Options, source: Source) -> AnalysisSample[Pa
     )  # fmt: skip
     names, owner, covariates = covariate_columns(frame, study, options)
     long = long_rows(frame, study, options, calendar, covariates)
+    need_a_start(long.start, study, options)
     scope, panel, placebos = _panel(long, study, options)
     facts = facts_of(panel)
     _check_panel(panel, facts, study, options)

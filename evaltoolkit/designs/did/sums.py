@@ -79,11 +79,11 @@ def _in_engine(study: Study, options: Options, source: EngineSource) -> tuple[li
     steps: list[Step] = []
     leaves: list[Leaving] = []
 
-    def look(_: EngineSource, table: Any, name: str, _where: str) -> None:
+    def _look(_: EngineSource, table: Any, name: str, _where: str) -> None:
         steps.append(Step(f"values of {name}, on which a filter is decided", source.sql(values_of(table, name))))
         leaves.append(Leaving(f"values of {name}", (name,), "the different values, once each"))
 
-    rows = Rows(source, asked(source, study, look), plan_of(study, options), study.place)
+    rows = Rows(source, asked(source, study, _look), plan_of(study, options), study.place)
     _add(steps, leaves, source, rows.overall(), "rows that cannot be used", "one line of numbers of rows")
     _add(steps, leaves, source, rows.by_period(), "periods and levels", "one line for each value of the time column")
     if options.first_treated is not None:

@@ -33,23 +33,32 @@ def start_of_rows(
     Raises
     ------
     TreatmentTimingError
-        A unit has several starts, treatment switches off, or no unit is ever treated.
+        A unit has several starts, or treatment switches off.
     """
     if options.estimator == "chaisemartin":
-        start = _first_change(frame, options, study, unit, step)
-    elif options.first_treated is not None:
+        return _first_change(frame, options, study, unit, step)
+    if options.first_treated is not None:
         start = _declared(frame, options.first_treated, study.place("first_treated"), calendar, step)
         _one_per_unit(start, unit, options.first_treated, study.place("first_treated"))
-    else:
-        assert options.treated is not None
-        start = _from_indicator(frame, options.treated, study.place("treated"), unit, step)
+        return start
+    assert options.treated is not None
+    return _from_indicator(frame, options.treated, study.place("treated"), unit, step)
+
+
+def need_a_start(start: IntArray, study: Study, options: Options) -> None:
+    """Refuse data without the program. Sums of an agency may be without it: they serve as a comparison for others.
+
+    Raises
+    ------
+    TreatmentTimingError
+        No unit is ever treated.
+    """
     if (start == NEVER).all():
         raise TreatmentTimingError(
             "no unit is ever treated", expected="units that start the program in some period",
             todo="check the column of the start and the filters",
             where=study.place("first_treated" if options.first_treated else "treated"),
         )  # fmt: skip
-    return start
 
 
 def _declared(frame: pd.DataFrame, column: str, where: str, calendar: Calendar, step: IntArray) -> IntArray:
