@@ -16,7 +16,7 @@ from evaltoolkit.kernels.least_squares import least_squares
 
 FloatArray = NDArray[np.float64]
 
-_MANY_LEVELS = 50
+MANY_LEVELS = 50
 _SURE = 1e-6
 
 
@@ -72,10 +72,7 @@ def expand(frame: pd.DataFrame, covariates: tuple[Covariate, ...], places: tuple
     for i, (covariate, where) in enumerate(zip(covariates, places, strict=True)):
         columns = _columns(frame, covariate, where)
         if all(np.ptp(values) == 0 for _, values in columns):
-            raise NoVariationError(
-                f"the covariate '{words_of(covariate)}' is the same for everybody who is compared",
-                expected="a covariate that differs between people", todo="remove it from covariates", where=where,
-            )  # fmt: skip
+            raise constant(words_of(covariate), where)
         category = len(columns) > 1
         model += [(name, i, values) for name, values in (columns[1:] if category else columns)]
         shown += [(name, i, values) for name, values in (columns[1:] if len(columns) == 2 else columns)]
@@ -119,11 +116,7 @@ def _columns(frame: pd.DataFrame, covariate: Covariate, where: str) -> list[tupl
     if isinstance(covariate, LogTerm):
         values = numeric_column(frame, covariate.log, role="covariate", where=where)
         if (values <= 0).any():
-            raise ColumnTypeError(
-                f"the covariate column '{covariate.log}' holds values of zero or less in {rows_text(values <= 0)}",
-                expected="values above zero, because its logarithm is asked for",
-                todo="use the column itself, or leave these rows out", where=where,
-            )  # fmt: skip
+            raise not_positive(covariate.log, rows_text(values <= 0), where)
         return [(words_of(covariate), np.log(values))]
     if isinstance(covariate, InteractTerm):
         one, two = (numeric_column(frame, name, role="covariate", where=where) for name in covariate.interact)
@@ -137,12 +130,8 @@ def _columns(frame: pd.DataFrame, covariate: Covariate, where: str) -> list[tupl
 def _indicators(values: pd.Series[Any], covariate: str, where: str) -> list[tuple[str, FloatArray]]:
     words = values.astype("string").str.strip()
     levels = sorted(words.unique())
-    if len(levels) > _MANY_LEVELS:
-        raise ColumnTypeError(
-            f"the covariate column '{covariate}' holds {len(levels)} different texts",
-            expected=f"numbers, or a category with at most {_MANY_LEVELS} levels",
-            todo="group its levels, or correct the texts if it should hold numbers", where=where,
-        )  # fmt: skip
+    if len(levels) > MANY_LEVELS:
+        raise many_levels(covariate, len(levels), where)
     return [(f"{covariate}: {level}", (words == level).to_numpy(dtype=np.float64)) for level in levels]
 
 
@@ -155,11 +144,7 @@ def _must_be_independent(covariates: Covariates, places: tuple[str, ...]) -> Non
     fit = least_squares(np.column_stack([np.ones(X.shape[0]), scaled]), np.zeros(X.shape[0]))
     if fit.aliased.size:
         j = int(fit.aliased[0]) - 1
-        raise CollinearityError(
-            f"the covariate '{covariates.names[j]}' is a combination of the covariates before it",
-            expected="covariates none of which follows from the others",
-            todo="remove one of them", where=places[covariates.owner[j]],
-        )  # fmt: skip
+        raise dependent(covariates.names[j], places[covariates.owner[j]])
 
 
 def _smallest_eigenvalue(X: FloatArray) -> float:
@@ -174,3 +159,37 @@ def _smallest_eigenvalue(X: FloatArray) -> float:
 def all_columns(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
     """Return every data column that the covariates use, once each, in order."""
     return tuple(dict.fromkeys(name for covariate in covariates for name in columns_of(covariate)))
+
+
+def constant(name: str, where: str) -> NoVariationError:
+    """Return the error for a covariate that does not vary."""
+    return NoVariationError(
+        f"the covariate '{name}' is the same for everybody who is compared",
+        expected="a covariate that differs between people", todo="remove it from covariates", where=where,
+    )  # fmt: skip
+
+
+def not_positive(name: str, rows: str, where: str) -> ColumnTypeError:
+    """Return the error for a column without a logarithm."""
+    return ColumnTypeError(
+        f"the covariate column '{name}' holds values of zero or less in {rows}",
+        expected="values above zero, because its logarithm is asked for",
+        todo="use the column itself, or leave these rows out", where=where,
+    )  # fmt: skip
+
+
+def many_levels(name: str, found: int, where: str) -> ColumnTypeError:
+    """Return the error for a text column that is no category."""
+    return ColumnTypeError(
+        f"the covariate column '{name}' holds {found} different texts",
+        expected=f"numbers, or a category with at most {MANY_LEVELS} levels",
+        todo="group its levels, or correct the texts if it should hold numbers", where=where,
+    )  # fmt: skip
+
+
+def dependent(name: str, where: str) -> CollinearityError:
+    """Return the error for a covariate that follows from others."""
+    return CollinearityError(
+        f"the covariate '{name}' is a combination of the covariates before it",
+        expected="covariates none of which follows from the others", todo="remove one of them", where=where,
+    )  # fmt: skip

@@ -48,7 +48,8 @@ def _name(fitted: Facts, j: int) -> str:
 
 
 def _balance(fitted: Facts) -> Diagnostic:
-    sizes = np.abs(fitted.after.smd[1:])
+    # What an engine keeps to itself, because it rests on few people, is not known here.
+    sizes, before = (np.nan_to_num(np.abs(found.smd[1:]), posinf=np.inf) for found in (fitted.after, fitted.before))
     j = int(np.argmax(sizes))
     worst = float(sizes[j])
     hidden = fitted.cells.hides(fitted.bases[j])
@@ -58,7 +59,7 @@ def _balance(fitted: Facts) -> Diagnostic:
         largest = (
             f"The largest standardized difference that remains is {number(worst, 2)} "
             f"({fitted.names[j]}); before {fitted.doing} it was "
-            f"{number(float(np.abs(fitted.before.smd[1:]).max()), 2)} at most"
+            f"{number(float(before.max()), 2)} at most"
         )
     text = (
         f"{largest}. Differences over {GOOD_SMD} remain in {over} of {sizes.size} covariates. Differences are divided "
@@ -76,6 +77,8 @@ def _products(fitted: Facts) -> Diagnostic:
     found = fitted.products
     if found is None or found.one.size == 0:
         text = "There are no squares or products to look at, or more than a thousand."
+        if not isinstance(fitted, Fitted):
+            text = "Squares and products of covariates were not looked at in the engine."
         return Diagnostic(name="balance-products", question=question, verdict="not-applicable", text=text)
     sizes = np.abs(found.smd)
     known = np.isfinite(sizes[1])

@@ -22,7 +22,7 @@ ROBUST: Final = 1.5
 """Odds ratio of a hidden difference below which a conclusion counts as easily explained away."""
 MOST_LOCATED: Final = 20_000
 """Pairs above which location bounds are left out: every one is an order statistic of half a square of them."""
-_QUESTION: Final = "How strong would a hidden difference within pairs have to be to explain the result?"
+QUESTION: Final = "How strong would a hidden difference within pairs have to be to explain the result?"
 _NOT_SETS: Final = (
     "Bounds for hidden differences within pairs need people who stand in one pair or matched set only; here they are "
     "reused or weighted. The robustness value answers a like question."
@@ -49,13 +49,13 @@ def rosenbaum(fitted: Fitted) -> Diagnostic:
     differences, sets = pair_differences(fitted), _sets(fitted)
     if sets is None:
         text = _NOT_SETS if fitted.matched.sets is None else _NOT_LONE
-        return Diagnostic(name="rosenbaum", question=_QUESTION, verdict="not-applicable", text=text)
+        return Diagnostic(name="rosenbaum", question=QUESTION, verdict="not-applicable", text=text)
     test = _set_test(fitted, sets) if differences is None else _pair_test(fitted, differences)
     alpha = 1 - fitted.study.inference.level
     gamma = crossing(lambda g: min(2 * test.bound(g), 1.0), alpha)
     hidden = fitted.study.counts_people and any(fitted.cells.hides(count) for count in test.counts)
     return Diagnostic(
-        name="rosenbaum", question=_QUESTION, statistic="odds ratio Γ of being served at which p reaches "
+        name="rosenbaum", question=QUESTION, statistic="odds ratio Γ of being served at which p reaches "
         f"{number(alpha, 2)}", value=None if hidden or not np.isfinite(gamma) else gamma, threshold=ROBUST,
         p_value=None if hidden else min(2 * test.bound(1.0), 1.0), verdict=_verdict(gamma),
         text=_text(fitted, test, gamma, differences, hidden=hidden), reference=_REFERENCE,

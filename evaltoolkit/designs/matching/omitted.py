@@ -174,11 +174,16 @@ def _as_ratio(fitted: Facts) -> tuple[float, float, float, str] | None:
 
 def oster(fitted: Fitted) -> Diagnostic:
     """Return Oster's delta for everybody before matching: how the estimate moves when the covariates enter."""
-    question = "How much more than the measured covariates would unmeasured ones have to matter?"
     people = fitted.people
+    t = people.treated.astype(np.float64)
+    return oster_from(fitted, moments(people.outcome, t, people.covariates.X, np.ones(t.size)))
+
+
+def oster_from(fitted: Facts, before: Moments) -> Diagnostic:
+    """Return Oster's delta from the second moments of everybody before matching."""
+    question = "How much more than the measured covariates would unmeasured ones have to matter?"
     try:
-        t = people.treated.astype(np.float64)
-        found = regression(moments(people.outcome, t, people.covariates.X, np.ones(t.size)))
+        found = regression(before)
     except ValueError:
         text = "The covariates explain who was served fully, so there is nothing to compare."
         return Diagnostic(name="oster-delta", question=question, verdict="not-applicable", text=text)

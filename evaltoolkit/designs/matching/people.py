@@ -147,8 +147,8 @@ def unit_word(study: Study) -> str:
     return {"people": "people", "events": "records", "aggregates": "units"}[study.data.rows]
 
 
-def _needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
-    """Every column that must have a value, with its role and the place where it is declared."""
+def needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
+    """Return every column that must have a value, with its role and the place where it is declared."""
     needed = {options.treated: ("treated", study.place("treated"))}
     for i, covariate in enumerate(options.covariates):
         for name in columns_of(covariate):
@@ -171,7 +171,7 @@ def _needed(study: Study, options: Options) -> dict[str, tuple[str, str]]:
 
 
 def _check_columns(frame: pd.DataFrame, study: Study, options: Options) -> None:
-    for name, (role, where) in _needed(study, options).items():
+    for name, (role, where) in needed(study, options).items():
         values = require_column(frame, name, role=role, where=where)
         if values.isna().all():
             raise MissingValuesError(
@@ -206,7 +206,7 @@ def _complete(rows: Rows, study: Study, options: Options) -> tuple[pd.DataFrame,
                 people=people,
             )
         )
-    for name, (role, where) in _needed(study, options).items():
+    for name, (role, where) in needed(study, options).items():
         missing = frame[name].isna()
         if not missing.any() or (role == "covariate" and _may_be_missing(name, options)):
             continue
@@ -237,10 +237,7 @@ def _may_be_missing(name: str, options: Options) -> bool:
 def _both_groups(treated: NDArray[np.bool_], study: Study) -> None:
     for group, words in ((treated, "treated"), (~treated, "in the comparison group")):
         if not group.any():
-            raise NoComparisonError(
-                f"nobody with complete data is {words}", expected="people in both groups",
-                todo="check the treated column, the filters and the missing values", where=study.place("treated"),
-            )  # fmt: skip
+            raise nobody(words, study.place("treated"))
 
 
 def _measured(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray:
@@ -264,10 +261,7 @@ def _measured(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray
 
 def _varies(y: FloatArray, study: Study) -> None:
     if np.ptp(y) == 0:
-        raise NoVariationError(
-            f"the outcome '{study.outcome.column}' is the same for everybody", expected="an outcome that varies",
-            todo="check the outcome column and the filters", where=study.place("outcome", "column"),
-        )  # fmt: skip
+        raise no_variation(f"the outcome '{study.outcome.column}'", "outcome", study.place("outcome", "column"))
 
 
 def _strata(frame: pd.DataFrame, options: Options) -> NDArray[np.int64] | None:
@@ -291,13 +285,31 @@ def _distance(frame: pd.DataFrame, study: Study, options: Options) -> FloatArray
         return None
     values = numeric_column(frame, options.column, role="distance", where=study.place("distance"))
     if np.ptp(values) == 0:
-        raise NoVariationError(
-            f"the distance column '{options.column}' is the same for everybody", expected="a column that varies",
-            todo="name another column, or use distance = 'logit'", where=study.place("distance"),
-        )  # fmt: skip
+        raise no_variation(f"the distance column '{options.column}'", "column", study.place("distance"))
     return values
 
 
 def covariate_columns(options: Options) -> tuple[str, ...]:
     """Return the data columns behind the covariates."""
     return all_columns(options.covariates)
+
+
+def nobody(words: str, where: str) -> NoComparisonError:
+    """Return the error for an empty group."""
+    return NoComparisonError(
+        f"nobody with complete data is {words}", expected="people in both groups",
+        todo="check the treated column, the filters and the missing values", where=where,
+    )  # fmt: skip
+
+
+def no_variation(what: str, role: str, where: str) -> NoVariationError:
+    """Return the error for an outcome, or a column to match on, that does not vary."""
+    other = "check the outcome column and the filters" if role == "outcome" else (
+        "name another column, or use distance = 'logit'"
+    )  # fmt: skip
+    return NoVariationError(
+        f"{what} is the same for everybody", expected=f"{_A[role]} that varies", todo=other, where=where
+    )
+
+
+_A = {"outcome": "an outcome", "column": "a column"}

@@ -23,6 +23,7 @@ IntArray = NDArray[np.int64]
 MOST_ROWS: Final = 2_000_000
 """People times covariates above which nothing is left out in turn."""
 SIGN: Final = 0.05
+QUESTION: Final = "Does the result hang on a single covariate?"
 
 
 def without(covariates: Covariates, place: int) -> Covariates:
@@ -38,7 +39,7 @@ def without(covariates: Covariates, place: int) -> Covariates:
 
 def leave_one_covariate_out(fitted: Fitted) -> Diagnostic:
     """Return how far the effect moves when everything is done again without one covariate."""
-    question = "Does the result hang on a single covariate?"
+    question = QUESTION
     n, declared = fitted.people.treated.size, fitted.options.covariates
     if len(declared) < 2 or n * len(declared) > MOST_ROWS:
         text = (

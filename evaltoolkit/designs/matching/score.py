@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +152,7 @@ def _refuse_one_covariate(covariates: Covariates, treated: Mask, places: tuple[s
         x = covariates.shown[:, j]
         mine, theirs = x[treated], x[~treated]
         if mine.max() <= theirs.min() or theirs.max() <= mine.min():
-            _refuse(
+            refuse(
                 f"the covariate '{name}' tells treated and comparison people apart perfectly",
                 places[covariates.shown_owner[j]],
             )
@@ -164,18 +165,19 @@ def _refuse_combination(covariates: Covariates, treated: Mask, places: tuple[str
     signed = np.where(treated, 1.0, -1.0)[:, None] * Z
     found = linprog(-signed.mean(axis=0), A_ub=-signed, b_ub=np.zeros(treated.size), bounds=(-1, 1), method="highs")
     if found.status != 0 or -found.fun < 1e-9:
-        _refuse("the model for the chance of being served reaches no estimate", places[0])
+        refuse("the model for the chance of being served reaches no estimate", places[0])
     size = np.abs(found.x[1:])
     involved = [covariates.names[j] for j in np.flatnonzero(size > 1e-6 * size.max())]
     j = int(np.argmax(size))
-    _refuse(
+    refuse(
         "the covariates together tell treated and comparison people apart perfectly: "
         + ", ".join(f"'{n}'" for n in involved),
         places[covariates.owner[j]],
     )
 
 
-def _refuse(found: str, where: str) -> None:
+def refuse(found: str, where: str) -> NoReturn:
+    """Refuse a score that does not exist."""
     raise SeparationError(
         found, expected="treated and comparison people at the same values of every covariate",
         todo="remove the covariate, group its levels, keep only people who could have been in either group, or use "

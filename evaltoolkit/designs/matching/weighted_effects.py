@@ -97,15 +97,14 @@ def weighted_effect(
         )  # fmt: skip
     found = Weighed(people, score, matched, options, asked.kind, asked.seed, asked.places[0])
     parameters = 1 if asked.way == "difference" else people.covariates.X.shape[1] + 1
-    _enough(people.treated, parameters, options.folds if asked.way == "aipw" else 1, found.where)
+    fewest = min(int(people.treated.sum()), int((~people.treated).sum()))
+    enough(fewest, parameters, options.folds if asked.way == "aipw" else 1, found.where)
     means = means_of(found, asked.way)
-    name, why = _named(found, asked.way)
+    weights = matched.estimated
+    name, why = named(asked.way, options.folds, from_equations=weights is not None and bool(weights.equations))
     if asked.method == "auto" and _few_in_effect(found):
         means = _enlarged(found, asked.way, means)
-        name, why = (
-            f"{name}, HC2",
-            f"{why}; a group is small in effect (below {SMALL}), where plain errors are too small",
-        )
+        name, why = as_small(name, why)
     both, n_clusters = _grouped(found, means)
     if people.clusters is not None:
         name, why = f"{name}, by {options.cluster}", f"{why}; people of one {options.cluster} may be alike"
@@ -206,17 +205,22 @@ def means_of(found: Weighed, way: str) -> Means:
     return means
 
 
-def _named(found: Weighed, way: str) -> tuple[str, str]:
+def named(way: str, folds: int, *, from_equations: bool) -> tuple[str, str]:
     """Return what the standard error is called, and why it is this one."""
     if way == "aipw":
-        crossed = f", {found.options.folds} folds" if found.options.folds > 1 else ""
+        crossed = f", {folds} folds" if folds > 1 else ""
         return (
             f"influence function{crossed}",
             "what score and outcome models miss matters to second order only",
         )
-    if found.matched.estimated is not None and found.matched.estimated.equations:
+    if from_equations:
         return "M-estimation", "the weights are estimated, and the equations behind them are known"
     return "robust, weights taken as given", "no equations stand behind these weights"
+
+
+def as_small(name: str, why: str) -> tuple[str, str]:
+    """Return name and reason of an error that is enlarged because a group is small in effect."""
+    return f"{name}, HC2", f"{why}; a group is small in effect (below {SMALL}), where plain errors are too small"
 
 
 def _augmented(found: Weighed) -> Means:
@@ -261,8 +265,13 @@ def _scorer(found: Weighed) -> Scorer:
     return _score
 
 
-def _enough(treated: Mask, parameters: int, folds: int, where: str) -> None:
-    fewest = min(int(treated.sum()), int((~treated).sum()))
+def enough(fewest: int, parameters: int, folds: int, where: str) -> None:
+    """Refuse an outcome model for which the smaller group has too few people.
+
+    Raises
+    ------
+    TooFewClustersError
+    """
     left = fewest - -(-fewest // folds) if folds > 1 else fewest
     if left > parameters:
         return
@@ -275,16 +284,29 @@ def _enough(treated: Mask, parameters: int, folds: int, where: str) -> None:
 
 
 def _df(means: Means, treated: Mask, weights: FloatArray, parameters: int) -> int:
-    """Welch's degrees of freedom, with the effective size of each group less its parameters."""
     phi = means.influence[1] - means.influence[0]
-    parts, sizes = [], []
-    for arm in (~treated, treated):
-        parts.append(float(phi[arm] @ phi[arm]))
-        sizes.append(max(effective_size(weights[arm]) - parameters, 1.0))
+    arms = (~treated, treated)
+    return welch_df(
+        [float(phi[arm] @ phi[arm]) for arm in arms], [effective_size(weights[arm]) for arm in arms], parameters
+    )
+
+
+def welch_df(parts: list[float], sizes: list[float], parameters: int) -> int:
+    """Return Welch's degrees of freedom, with the effective size of each group less its parameters.
+
+    >>> welch_df([1.0, 1.0], [12.0, 12.0], 2)
+    20
+
+    Raises
+    ------
+    NoVariationError
+        The outcome does not vary within the groups.
+    """
     total = sum(parts)
     if total <= 0:
         raise NoVariationError(
             "the outcome does not vary within the groups", expected="an outcome that varies",
             todo="check the outcome column and the filters", where="outcome",
         )  # fmt: skip
-    return max(1, int(total**2 / sum(part**2 / size for part, size in zip(parts, sizes, strict=True))))
+    left = [max(size - parameters, 1.0) for size in sizes]
+    return max(1, int(total**2 / sum(part**2 / size for part, size in zip(parts, left, strict=True))))
