@@ -48,8 +48,7 @@ def _name(fitted: Facts, j: int) -> str:
 
 
 def _balance(fitted: Facts) -> Diagnostic:
-    # What an engine keeps to itself, because it rests on few people, is not known here.
-    sizes, before = (np.nan_to_num(np.abs(found.smd[1:]), posinf=np.inf) for found in (fitted.after, fitted.before))
+    sizes, before = (np.where(fitted.known, np.abs(found.smd[1:]), 0.0) for found in (fitted.after, fitted.before))
     j = int(np.argmax(sizes))
     worst = float(sizes[j])
     hidden = fitted.cells.hides(fitted.bases[j])
@@ -62,8 +61,8 @@ def _balance(fitted: Facts) -> Diagnostic:
             f"{number(float(before.max()), 2)} at most"
         )
     text = (
-        f"{largest}. Differences over {GOOD_SMD} remain in {over} of {sizes.size} covariates. Differences are divided "
-        f"by {fitted.spread_words}."
+        f"{largest}. Differences over {GOOD_SMD} remain in {over} of {int(fitted.known.sum())} covariates. Differences "
+        f"are divided by {fitted.spread_words}."
     )
     return Diagnostic(
         name="balance", question=f"Are the {fitted.done} groups alike on what was measured?",

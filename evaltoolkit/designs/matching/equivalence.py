@@ -62,8 +62,9 @@ def equivalence_table(fitted: Facts) -> TableData:
 
 def equivalence(fitted: Facts) -> Diagnostic:
     """Return the verdict over all covariates."""
-    found = [category(float(size), SATISFIED, LIMIT) for size in fitted.sizes]
-    open_ones = sum(one == "adjust" and not inside for one, inside in zip(found, adjusted(fitted), strict=True))
+    found = [category(float(size), SATISFIED, LIMIT) for size in fitted.sizes[fitted.known]]
+    inside = np.array(adjusted(fitted), dtype=np.bool_)[fitted.known]
+    open_ones = sum(one == "adjust" and not there for one, there in zip(found, inside, strict=True))
     apart, undefined = found.count("too far apart"), found.count("not defined")
     return Diagnostic(
         name="baseline-equivalence", question="Would the groups count as equivalent at baseline by the WWC thresholds?",
@@ -91,7 +92,9 @@ def _text(fitted: Facts, found: list[Category], open_ones: int) -> str:
         lines.append(f"The outcome model adjusts for them, except for {open_ones} of those in the middle.")
     else:
         lines.append("The outcome model adjusts for all of them.")
-    apart = found.count("too far apart")
+    apart, kept = found.count("too far apart"), int((~fitted.known).sum())
+    if kept:
+        lines.append(f"{plural(kept, 'covariate')} more rest on few people and were not looked at.")
     if apart:
         lines.append(
             f"No adjustment makes up for a difference over {number(LIMIT, 2)}: "

@@ -180,6 +180,11 @@ class Facts:
         return self.baseline.sizes
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which shown covariates have numbers here: an engine keeps those that rest on a few people."""
+        return ~np.isnan(self.after.mean_first[1:])
+
+    @property
     def n_used(self) -> int:
         """People in the matched sample."""
         return self.treated.used + self.comparison.used

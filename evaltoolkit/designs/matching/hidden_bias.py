@@ -23,7 +23,7 @@ ROBUST: Final = 1.5
 MOST_LOCATED: Final = 20_000
 """Pairs above which location bounds are left out: every one is an order statistic of half a square of them."""
 QUESTION: Final = "How strong would a hidden difference within pairs have to be to explain the result?"
-_NOT_SETS: Final = (
+NOT_SETS: Final = (
     "Bounds for hidden differences within pairs need people who stand in one pair or matched set only; here they are "
     "reused or weighted. The robustness value answers a like question."
 )
@@ -48,7 +48,7 @@ def rosenbaum(fitted: Fitted) -> Diagnostic:
     """Return the strength of hidden bias at which the result of the pairs or sets could be chance."""
     differences, sets = pair_differences(fitted), _sets(fitted)
     if sets is None:
-        text = _NOT_SETS if fitted.matched.sets is None else _NOT_LONE
+        text = NOT_SETS if fitted.matched.sets is None else _NOT_LONE
         return Diagnostic(name="rosenbaum", question=QUESTION, verdict="not-applicable", text=text)
     test = _set_test(fitted, sets) if differences is None else _pair_test(fitted, differences)
     alpha = 1 - fitted.study.inference.level

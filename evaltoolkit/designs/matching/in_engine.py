@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,11 +78,17 @@ def fit(study: Study, options: Options, content: EnginePeople) -> EngineFacts:
     EvaluationError
         The covariates, the score or the matched sample do not allow an estimate.
     """
-    with content.source.stored(content.table, "people with complete data") as table:
-        people = standardized(content.source, table, content.covariates, content.n)
+    with contextlib.ExitStack() as stack:
+
+        def keep(people: HeldPeople, what: str) -> HeldPeople:
+            """Keep people in the engine as they are now, so that nothing is worked out twice."""
+            return dataclasses.replace(people, table=stack.enter_context(content.source.stored(people.table, what)))
+
+        people = standardized(content.source, content.table, content.covariates, content.n)
+        people = keep(people, "people with complete data")
         must_be_independent(people, content.covariates, study)
         people, score = _scored(people, content, options, study)
-        matched = _METHODS[options.method](people, score, content, options)
+        matched = _METHODS[options.method](people, score, content, options, keep)
         return _facts(study, options, content, score, matched)
 
 
@@ -101,8 +109,13 @@ def _scored(
     return people.adding({"p": people["z0"] * (content.n_treated / content.n)}), None
 
 
-def _weighted(people: HeldPeople, score: HeldFit | None, content: EnginePeople, options: Options) -> HeldMatched:
-    people = weighting.weights_of(people, score, options, content.n_treated)
+Keep = Callable[[HeldPeople, str], HeldPeople]
+
+
+def _weighted(
+    people: HeldPeople, score: HeldFit | None, content: EnginePeople, options: Options, keep: Keep
+) -> HeldMatched:  # fmt: skip
+    people = keep(weighting.weights_of(people, score, options, content.n_treated), "weights")
     groups = groups_of(people)
     held = weighting.HeldWeights(people, score, content.covariates.names)
     return HeldMatched(
@@ -111,7 +124,7 @@ def _weighted(people: HeldPeople, score: HeldFit | None, content: EnginePeople, 
     )  # fmt: skip
 
 
-_METHODS: dict[str, Callable[[HeldPeople, HeldFit | None, EnginePeople, Options], HeldMatched]] = {
+_METHODS: dict[str, Callable[[HeldPeople, HeldFit | None, EnginePeople, Options, Keep], HeldMatched]] = {
     "weighting": _weighted,
 }
 

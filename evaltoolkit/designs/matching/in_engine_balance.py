@@ -194,13 +194,13 @@ def _gap(people: HeldPeople, name: str, groups: Groups) -> FloatArray:
     steps = people.table.group_by(at=people[name]).aggregate(
         b=(t / n1 - (1.0 - t) / n0).sum(), a=(w * t / w1 - w * (1.0 - t) / w0).sum()
     )
-    window = ibis.window(order_by="at", preceding=None, following=0)
-    levels = steps.mutate(B=steps["b"].sum().over(window), A=steps["a"].sum().over(window))
+    window = ibis.cumulative_window(order_by=steps["at"])
+    levels = steps.mutate(before=steps["b"].sum().over(window), after=steps["a"].sum().over(window))
     asked = {"n": levels.count()}
-    for key in ("B", "A"):
+    for key in ("before", "after"):
         asked |= {f"most_{key}": levels[key].abs().max(), f"all_{key}": levels[key].abs().sum()}
     found = sums(people.source, levels, asked, "distribution functions")
     n = found["n"]
-    return np.array([
-        [found[f"all_{key}"] / n if n > 2 else found[f"most_{key}"], found[f"most_{key}"]] for key in ("B", "A")
-    ])  # fmt: skip
+    largest = [found[f"most_{key}"] for key in ("before", "after")]
+    mean = [found[f"all_{key}"] / n for key in ("before", "after")] if n > 2 else largest
+    return np.column_stack([mean, largest])

@@ -30,21 +30,25 @@ def overlap_of(
     edges = np.linspace(low, high, bins + 1)
     people = people.adding({"bin": ((people["p"] - low) * (bins / (high - low))).floor().clip(lower=0, upper=bins - 1)})
     hidden = _hidden_bins(people, bins, cells) if rows else np.zeros((2, bins), dtype=np.bool_)
-    asked: dict[str, Any] = {}
+    t, at = people["t"], people["bin"]
+    shown = None
     for a in (0, 1):
-        for k in np.flatnonzero(~hidden[a]).tolist():
-            mine = (people["t"] == a) & (people["bin"] == k)
-            asked |= {f"b{a}_{k}": count(mine), f"a{a}_{k}": where(mine, people["w"]).sum()}
-    found = people.sums(asked, "overlap of the scores")
-    n = np.array([groups.comparison.n, groups.treated.n])
-    shares = {
-        key: np.array([[found.get(f"{key}{a}_{k}", np.nan) / total[a] for k in range(bins)] for a in (1, 0)])
-        for key, total in (("b", n), ("a", groups.total))
-    }
-    bases = tuple(
-        tuple((1 if hidden[a][k] else int(found[f"b{a}_{k}"])) if rows else None for k in range(bins)) for a in (1, 0)
+        open_bins = (t == a) & at.isin(np.flatnonzero(~hidden[a]).astype(float).tolist())
+        shown = open_bins if shown is None else shown | open_bins
+    query = people.table.filter(shown).group_by(["t", "bin"]).aggregate(n=people["w"].count(), total=people["w"].sum())
+    counts, weights = np.zeros((2, bins)), np.zeros((2, bins))
+    told = people.source.executed(query, "overlap of the scores")
+    for a, k, n, total in told[["t", "bin", "n", "total"]].to_numpy(dtype=np.float64):
+        counts[int(a), int(k)], weights[int(a), int(k)] = n, total
+    sizes = np.array([groups.comparison.n, groups.treated.n])[:, None]
+    before, after = (
+        np.where(hidden, np.nan, found / total)[::-1]
+        for found, total in ((counts, sizes), (weights, groups.total[:, None]))
     )
-    return Histogram(edges[:-1], edges[1:], shares["b"], shares["a"], (bases[0], bases[1]))
+    bases = tuple(
+        tuple((1 if hidden[a][k] else int(counts[a, k])) if rows else None for k in range(bins)) for a in (1, 0)
+    )
+    return Histogram(edges[:-1], edges[1:], before, after, (bases[0], bases[1]))
 
 
 def _reach(people: HeldPeople) -> tuple[float, float]:
@@ -57,21 +61,19 @@ def _reach(people: HeldPeople) -> tuple[float, float]:
 
 def _hidden_bins(people: HeldPeople, bins: int, cells: SmallCells) -> NDArray[np.bool_]:
     """Return which bins stay in the engine, comparison group first; none stays alone, as shares add up to one."""
-    t, used, at = people["t"], people["w"] > 0, people["bin"]
-    asked: dict[str, Any] = {}
-    for a in (0, 1):
-        for k in range(bins):
-            mine = (t == a) & (at == k)
-            parts = [count(part) for part in (mine, mine & used, mine & ~used)]
-            asked[f"f{a}_{k}"] = small_of(parts, cells.threshold).ifelse(1, 0)
-            asked[f"any{a}_{k}"] = (parts[0] > 0).ifelse(1, 0)
-    found = people.sums(asked, "bins of a few people")
-    hidden = np.array([[found[f"f{a}_{k}"] > 0 for k in range(bins)] for a in (0, 1)])
+    used = people["w"] > 0
+    parts = [people.table.count(), count(used), count(~used)]
+    small = small_of(parts, cells.threshold).ifelse(1, 0)
+    query = people.table.group_by(["t", "bin"]).aggregate(small=small)
+    hidden, there = np.zeros((2, bins), dtype=np.bool_), np.zeros((2, bins), dtype=np.bool_)
+    told = people.source.executed(query, "bins of a few people")
+    for a, k, few in told[["t", "bin", "small"]].to_numpy(dtype=np.float64):
+        hidden[int(a), int(k)], there[int(a), int(k)] = few > 0, True
     for a in (0, 1):
         secret = np.flatnonzero(hidden[a])
-        others = [k for k in range(bins) if not hidden[a, k] and found[f"any{a}_{k}"] > 0]
-        if secret.size == 1 and others:
-            hidden[a, others[int(np.argmin(np.abs(np.array(others) - secret[0])))]] = True
+        others = np.flatnonzero(there[a] & ~hidden[a])
+        if secret.size == 1 and others.size:
+            hidden[a, others[int(np.argmin(np.abs(others - secret[0])))]] = True
     return hidden
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from evaltoolkit.designs.matching.facts import Facts
 from evaltoolkit.designs.matching.fitted import Fitted
+from evaltoolkit.designs.matching.hidden_bias import NOT_SETS, rosenbaum
 from evaltoolkit.designs.matching.hidden_bias import QUESTION as PAIRS_QUESTION
-from evaltoolkit.designs.matching.hidden_bias import rosenbaum
 from evaltoolkit.designs.matching.omitted import (
     Omitted,
     contour,
@@ -63,7 +63,7 @@ def sensitivity_of_facts(facts: Facts, told: Omitted | None, before: Moments) ->
     """
     asked = facts.options.sensitivity
     made: dict[str, Callable[[], Diagnostic]] = {
-        "rosenbaum": lambda: _needs_rows("rosenbaum", PAIRS_QUESTION, "pairs of people"),
+        "rosenbaum": lambda: _pairs(facts),
         "robustness-value": lambda: robustness(facts, told),
         "e-value": lambda: e_values(facts),
         "oster": lambda: oster_from(facts, before),
@@ -73,6 +73,12 @@ def sensitivity_of_facts(facts: Facts, told: Omitted | None, before: Moments) ->
     }
     drawn = contour(facts, told)
     return Sensitivity(tuple(make() for name, make in made.items() if name in asked), (drawn,) if drawn else ())
+
+
+def _pairs(facts: Facts) -> Diagnostic:
+    if facts.weighted or facts.options.method == "nearest":
+        return Diagnostic(name="rosenbaum", question=PAIRS_QUESTION, verdict="not-applicable", text=NOT_SETS)
+    return _needs_rows("rosenbaum", PAIRS_QUESTION, "sets of people")
 
 
 def _needs_rows(name: str, question: str, what: str) -> Diagnostic:
