@@ -151,7 +151,7 @@ def _facts(
         outside=told.outside_of(people, matched.line, options.estimand, cells, rows=rows),
         baseline=measured(people, covariates, groups, hidden, options.estimand),
         bases=tuple(bases),
-        overlap=told.overlap_of(people, groups, cells, rows=rows, chance=options.column is None),
+        overlap=told.overlap_of(people, groups, cells if rows else None, chance=options.column is None),
         score_model=_score_model(people, score, covariates.names),
         made=matched.made,
         main=effect_by(study, matched, options.effect),

@@ -21,15 +21,23 @@ REACH = 3.0
 """Standard deviations around its mean between which a given score is drawn: its ends are values of single people."""
 
 
-def overlap_of(
-    people: HeldPeople, groups: Groups, cells: SmallCells, *, rows: bool, chance: bool
-) -> Histogram:  # fmt: skip
-    """Return shares of both groups in bins of the score; the engine keeps what rests on a few people."""
+def overlap_of(people: HeldPeople, groups: Groups, cells: SmallCells | None, *, chance: bool) -> Histogram:
+    """Return shares of both groups in bins of the score; the engine keeps what rests on a few people.
+
+    Parameters
+    ----------
+    people, groups
+        The people, with their score ``p`` and weights ``w``.
+    cells
+        The small-cell rule; None where rows are no people.
+    chance
+        Whether the score is a probability.
+    """
     bins = bins_for(groups.treated.n, groups.comparison.n)
     low, high = (0.0, 1.0) if chance else _reach(people)
     edges = np.linspace(low, high, bins + 1)
     people = people.adding({"bin": ((people["p"] - low) * (bins / (high - low))).floor().clip(lower=0, upper=bins - 1)})
-    hidden = _hidden_bins(people, bins, cells) if rows else np.zeros((2, bins), dtype=np.bool_)
+    hidden = np.zeros((2, bins), dtype=np.bool_) if cells is None else _hidden_bins(people, bins, cells)
     t, at = people["t"], people["bin"]
     shown = None
     for a in (0, 1):
@@ -46,7 +54,7 @@ def overlap_of(
         for found, total in ((counts, sizes), (weights, groups.total[:, None]))
     )
     bases = tuple(
-        tuple((1 if hidden[a][k] else int(counts[a, k])) if rows else None for k in range(bins)) for a in (1, 0)
+        tuple(None if cells is None else 1 if hidden[a][k] else int(counts[a, k]) for k in range(bins)) for a in (1, 0)
     )
     return Histogram(edges[:-1], edges[1:], before, after, (bases[0], bases[1]))
 
