@@ -5,19 +5,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from evaltoolkit.contract import on_moments
 from evaltoolkit.data import Source, held_still, open_source
 from evaltoolkit.errors import DisclosureError
 from evaltoolkit.pipeline import design_of
-from evaltoolkit.reduction.explanation import Explanation
+from evaltoolkit.reduction.explanation import Explanation, Leaving
 from evaltoolkit.reduction.exporting import exportable
+from evaltoolkit.reduction.fingerprints import overlap_key
 from evaltoolkit.reduction.moment_source import MomentsSource, added_files
 from evaltoolkit.reduction.moments_json import Exported, written
 from evaltoolkit.reduction.plan import PanelPlan
 from evaltoolkit.study import Study
+
+_NAMED_ANEW: Final = re.compile(r"ibis_read_\w+")
+"""Files read by an engine have another name in its queries each time."""
 
 
 def export_moments(study: Study, source: Source | None = None) -> str:
@@ -46,7 +52,7 @@ def export_moments(study: Study, source: Source | None = None) -> str:
         moments = design.reduced(study, options, chosen)
     report = exportable(moments)
     explained = design.explanation(study, options, chosen)
-    sql = "\n".join(step.sql for step in explained.steps if step.sql)
+    sql = _NAMED_ANEW.sub("the_files", "\n".join(step.sql for step in explained.steps if step.sql))
     about = Exported(
         design=study.design, design_sha256=study.origin.sha256 if study.origin else "", engine=explained.engine,
         sql_sha256=hashlib.sha256(sql.encode()).hexdigest() if sql else "",
@@ -69,8 +75,17 @@ def from_moments(study: Study, paths: Sequence[str | Path], *, where: str = "--f
     return source
 
 
-def explain(study: Study, source: Source | None = None) -> Explanation:
+def explain(study: Study, source: Source | None = None, *, export: bool = False) -> Explanation:
     """Return what a study would ask of its source and what would leave it; no query is run.
+
+    Parameters
+    ----------
+    study
+        The study.
+    source
+        Rows to use in place of the data that the design file names.
+    export
+        Whether the sums are to be written to a file, whose content is then told too.
 
     Raises
     ------
@@ -83,12 +98,41 @@ def explain(study: Study, source: Source | None = None) -> Explanation:
     for outcome in (study.outcome, *study.secondary):
         one = study.model_copy(update={"outcome": outcome, "secondary": ()})
         each.append(on_moments(design_of(study), one).explanation(one, options, chosen))
+    if export:
+        plan = on_moments(design_of(study), study).plan(study, options)
+        each[0] = dataclasses.replace(each[0], leaves=(*each[0].leaves, *_in_the_file(plan)))
     if len(each) == 1:
         return each[0]
     named = list(zip((o.column for o in (study.outcome, *study.secondary)), each, strict=True))
     steps = [dataclasses.replace(s, words=f"{name}: {s.words}") for name, one in named for s in one.steps]
     leaves = [dataclasses.replace(x, what=f"{name}: {x.what}") for name, one in named for x in one.leaves]
     return dataclasses.replace(each[0], steps=tuple(steps), leaves=tuple(leaves))
+
+
+def _in_the_file(plan: PanelPlan) -> tuple[Leaving, ...]:
+    by = " and values of " + ", ".join(plan.covariates) if plan.covariates else ""
+    each = ["start", *plan.covariates]
+    if plan.cluster is not None:
+        cells = [*each, *(["counts (T)"] if plan.outcome_counts else [])]
+        sums = ("cluster", "cell", "units", "weight", "sums (T)")
+        found = [
+            Leaving("the file: cells", tuple(cells), f"one line for each start{by}"),
+            Leaving("the file: sums", sums, f"one line for each {plan.cluster} and cell"),
+        ]
+    else:
+        weighted = ["weight", "squared_weight", "squared_weight_sums (T)"] if plan.weights is not None else []
+        counts = ["counts (T)"] if plan.outcome_counts else []
+        numbers = (*each, "units", "sums (T)", "products (T (T + 1) / 2)", *weighted, *counts)
+        found = [Leaving("the file: cells", numbers, f"one line for each start{by}; T periods")]
+    told = ("rows read", "rows kept", "units", "incomplete units", "units always treated")
+    found.append(Leaving("the file: account", told, "one number each; those left out only where they are not few"))
+    if not plan.counts_people:
+        words = "16 digits for each unit, a hash of its name, so that none is added twice"
+    elif overlap_key() is not None:
+        words = "16 digits for a sample of people, a hash under the key of the agencies, so that none is added twice"
+    else:
+        words = "none, because there is no key for them"
+    return (*found, Leaving("the file: fingerprints", (), words))
 
 
 def _no_identifier(study: Study, plan: PanelPlan) -> None:

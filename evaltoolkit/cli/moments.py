@@ -61,16 +61,21 @@ def told_apart(named: Sequence[Path], sums: Sequence[Path] | None) -> tuple[list
     return designs, files
 
 
-def refuse_combination(read: Reading, *, export: Path | None, explain: bool) -> None:
-    """Refuse options that contradict one another.
+def refuse_combination(read: Reading, log: Path | None, export: Path | None, *, explain: bool) -> None:
+    """Refuse options that contradict one another, before anything is opened.
 
     Raises
     ------
     OptionError
     """
+    if explain and log is not None:
+        raise OptionError(
+            "--explain and --audit-log are given together", expected="one of them",
+            todo="leave out --audit-log: with --explain no query is run", where="--explain",
+        )  # fmt: skip
     given = {
         "--source": read.source, "--release": read.release, "--engine-memory": read.memory,
-        "--engine-threads": read.threads, "--audit-log": read.audit, "--export-moments": export,
+        "--engine-threads": read.threads, "--audit-log": log, "--export-moments": export,
         "--explain": explain or None,
     }  # fmt: skip
     beside = [name for name, value in given.items() if value is not None] if read.sums else []
@@ -125,14 +130,16 @@ def source_to_read(study: Study, read: Reading, progress: Callable[[str], None] 
     return open_source(study, read.source, limits, audit=read.audit, progress=progress)
 
 
-def explain_designs(designs: Sequence[Path], read: Reading, console: Console, *, allow_outside: bool = False) -> None:
-    """Tell of each design what it would ask of its source and what would leave."""
+def explain_designs(
+    designs: Sequence[Path], export: Path | None, read: Reading, console: Console, *, allow_outside: bool = False
+) -> None:
+    """Tell of each design what it would ask of its source and what would leave, to a file of sums too where asked."""
     from evaltoolkit.federation import explain
 
     texts, records = [], []
     for file in designs:
         study = study_to_read(file, read, allow_outside=allow_outside)
-        told = explain(study, source_to_read(study, read))
+        told = explain(study, source_to_read(study, read), export=export is not None)
         texts.append(f"{file}\n{told.text()}")
         records.append({"design_file": str(file), **told.record()})
     console.answer("run", "\n\n".join(texts), {"explanations": records})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -71,10 +72,11 @@ def run(
     wanted = chosen_formats(formats)
     design, sums = told_apart(design, from_moments)
     _distinct(design, out)
-    read = Reading(source, chosen_release(release), engine_memory, engine_threads, sums, _log(audit_log))
-    refuse_combination(read, export=export_moments, explain=explain)
+    read = Reading(source, chosen_release(release), engine_memory, engine_threads, sums)
+    refuse_combination(read, audit_log, export_moments, explain=explain)
+    read = dataclasses.replace(read, audit=_log(audit_log))
     if explain:
-        explain_designs(design, read, console, allow_outside=allow_outside)
+        explain_designs(design, export_moments, read, console, allow_outside=allow_outside)
         return
     if export_moments is not None:
         refuse_report_options({"--out": out, "--format": formats, "--seed": seed})
