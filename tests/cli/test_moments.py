@@ -203,7 +203,7 @@ def spoil(root: Path, call: Call) -> None:
     Path("designs/housing.toml").write_text(DESIGN)
     Path("designs/other.toml").write_text(DESIGN.replace('["age"]', "[]"))
     its = DESIGN.split("unit =")[0].replace("difference-in-differences", "interrupted-time-series")
-    its += 'time = "year"\ninterruption = 2020\n[outcome]\ncolumn = "housed"\n'
+    its += 'time = "year"\ninterruption = 2020\n[data]\nsource = "../data/all.csv"\n[outcome]\ncolumn = "housed"\n'
     Path("designs/its.toml").write_text(its)
     for i, name in enumerate(AGENCIES[:2]):
         county(i).to_csv(f"data/{name}.csv", index=False)
