@@ -71,6 +71,8 @@ class FirstMoments:
         Sums of weights, shape (J,).
     outcome, covariates
         Sums of weighted outcomes as the table has them, shape (J, T), and of covariates, shape (J, k).
+    mass_squared, outcome_squared
+        Sums of squared weights, shape (J,), and of outcomes by squared weight, shape (J, T).
     """
 
     starts: IntArray
@@ -78,6 +80,8 @@ class FirstMoments:
     mass: FloatArray
     outcome: FloatArray
     covariates: FloatArray
+    mass_squared: FloatArray
+    outcome_squared: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,9 @@ def _first(source: EngineSource, table: Any, spec: InfluenceSpec) -> FirstMoment
     terms = {"w": table["w"]} if spec.weights else {}
     ys, zs = [f"y{t}" for t in range(spec.periods.size)], list(spec.covariates)
     terms |= {name: table[name] * table["w"] if spec.weights else table[name] for name in [*ys, *zs]}
+    if spec.weights:
+        square = table["w"] * table["w"]
+        terms |= {"v": square, **{f"v{name}": table[name] * square for name in ys}}
     frame = summed_by_start(source, table, terms, "sums by start")
     if frame.empty:
         raise NoComparisonError(
@@ -202,7 +209,11 @@ def _first(source: EngineSource, table: Any, spec: InfluenceSpec) -> FirstMoment
             where=source.where,
         )  # fmt: skip
     mass = frame["w"].to_numpy() if spec.weights else units.astype(np.float64)
-    return FirstMoments(frame.index.to_numpy(np.int64), units, mass, frame[ys].to_numpy(), frame[zs].to_numpy())
+    outcome = frame[ys].to_numpy()
+    squared = (
+        (frame["v"].to_numpy(), frame[[f"v{name}" for name in ys]].to_numpy()) if spec.weights else (mass, outcome)
+    )
+    return FirstMoments(frame.index.to_numpy(np.int64), units, mass, outcome, frame[zs].to_numpy(), *squared)
 
 
 def engine_rows(source: EngineSource, table: Any, spec: InfluenceSpec) -> EngineRows:
