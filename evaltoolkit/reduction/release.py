@@ -160,7 +160,8 @@ def _totals(moments: PanelMoments) -> Iterator[_Check]:
     yield "total of the outcome in each cell and period", _found("totals", _small(totals, plan), words)
     if plan.kind == "binary":
         rest = table.units[:, None] - totals
-        yield "people without the outcome in each cell and period", _found("complements", _small(rest, plan), words)
+        missing = words.replace("totals", "people without the outcome, in numbers")
+        yield "people without the outcome in each cell and period", _found("complements", _small(rest, plan), missing)
 
 
 def _whole(values: FloatArray, plan: PanelPlan) -> FloatArray:
