@@ -17,6 +17,7 @@ from evaltoolkit.study.models import (
     DisclosureRules,
     Filter,
     Inference,
+    MomentRules,
     Outcome,
     ReportOptions,
     Study,
@@ -47,6 +48,7 @@ SECTIONS: Final[tuple[tuple[str, str, type[BaseModel]], ...]] = (
     ("[detection]", "How the program may have changed what is recorded.", Detection),
     ("[inference]", "How uncertainty is measured.", Inference),
     ("[disclosure]", "What may be shown about small groups of people.", DisclosureRules),
+    ("[moments]", "How rows become sums, where rows do not leave an engine or an agency.", MomentRules),
     ("[context]", "The evaluator's own words, printed as they stand.", Context),
     ("[report]", "How the report is written.", ReportOptions),
 )

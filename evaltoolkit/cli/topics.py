@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from evaltoolkit.cli import matching_topics, series_topics
+from evaltoolkit.cli import matching_topics, moment_topics, series_topics
 
 _ESTIMATORS: Final = {
     "two-by-two": (
@@ -306,7 +306,8 @@ _ROLES: Final = {
 TOPICS: Final[dict[str, dict[str, str]]] = {
     "estimator": _ESTIMATORS | matching_topics.METHODS,
     "inference": matching_topics.INFERENCE,
-    "diagnostic": _DIAGNOSTICS | matching_topics.DIAGNOSTICS | series_topics.DIAGNOSTICS,
+    "diagnostic": _DIAGNOSTICS | matching_topics.DIAGNOSTICS | series_topics.DIAGNOSTICS | moment_topics.DIAGNOSTICS,
     "standard": _STANDARDS,
     "outcome role": _ROLES,
+    "sums in place of rows": moment_topics.SUMS,
 }
