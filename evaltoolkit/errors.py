@@ -28,6 +28,7 @@
     ├── ResultFileError                E-RESULT-FILE
     ├── MomentsFileError               E-MOMENTS-FILE
     ├── DisclosureError                E-DISCLOSURE
+    │   └── SmallSumsError                 E-DISCLOSURE-SUMS
     ├── OutputError                    E-OUTPUT
     └── SetupError                     E-SETUP
 """
@@ -274,6 +275,12 @@ class DisclosureError(EvaluationError):
     """An output would have shown an identifier, or disclosure control was loosened without an agreement."""
 
     code = "E-DISCLOSURE"
+
+
+class SmallSumsError(DisclosureError):
+    """Sums rest on so few people that they may not leave the place they are in."""
+
+    code = "E-DISCLOSURE-SUMS"
 
 
 class OutputError(EvaluationError):

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from evaltoolkit.errors import (
     DataChangedError,
-    DisclosureError,
     DuplicateRowsError,
     OptionError,
     TreatmentTimingError,
@@ -24,6 +23,7 @@ from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.long_form import Rows
 from evaltoolkit.reduction.moments import Account, PanelMoments
 from evaltoolkit.reduction.plan import Bound, PanelPlan
+from evaltoolkit.reduction.small_sums import COMPLETE, EARLY, INCOMPLETE, LARGEST_SHARE, REVERTS, TWICE, released
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -32,9 +32,6 @@ AGGREGATES: Final = 400
 """Aggregates in one query, at most: engines limit the length of an expression."""
 MOST_CELLS: Final = 5_000
 """Combinations of covariates beyond which they count as continuous."""
-LARGEST_SHARE: Final = 0.5
-"""Of a sum of money or the like that one person may have."""
-COMPLETE, INCOMPLETE, TWICE, EARLY, REVERTS = range(5)
 
 
 def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMoments:
@@ -53,7 +50,7 @@ def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMo
 
     Raises
     ------
-    DisclosureError
+    SmallSumsError
         A cell holds so few people that its sums may not leave.
     OptionError
         Covariates take too many different values to be cells.
@@ -69,8 +66,8 @@ def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMo
     once = source.stored(wide, "one row a unit") if several else contextlib.nullcontext(wide)
     with once as laid, source.stored(cells_of(laid, bound), "sums by cell") as cells:
         states = source.executed(account_of(cells), "what became of the units")
-        account = _account(states, rows, laid, n_read, n_rows)
-        _released(rows, cells, bound)
+        account = account_in(states, rows, laid, n_read, n_rows)
+        released(rows, cells, bound)
         found = _fetched(rows, laid, cells, bound)
     return _assembled(found, bound, plan, account)
 
@@ -139,6 +136,12 @@ def cells_of(wide: Any, bound: Bound) -> Any:
     return masked.group_by(keys).aggregate(**_first_sums(masked, bound), **dict(_pairs(masked, bound, first=True)))
 
 
+def first_sums_of(wide: Any, bound: Bound) -> Any:
+    """Return sums by state and cell without cross-products."""
+    masked = _masked(wide, bound.plan)
+    return masked.group_by(["state", "start", *_values(bound.plan)]).aggregate(**_first_sums(masked, bound))
+
+
 def _masked(wide: Any, plan: PanelPlan) -> Any:
     """Hide the cell and the outcomes of units that are not used: of those only their number may leave."""
     used = wide.state == COMPLETE
@@ -183,7 +186,22 @@ def account_of(cells: Any) -> Any:
     return cells.group_by("state").aggregate(units=cells.units.sum(), rows=cells.rows.sum(), cells=cells.count())
 
 
-def _account(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows: int) -> Account:
+def account_in(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows: int) -> Account:
+    """Return the account, and stop where rows of one unit disagree or the table changed.
+
+    Parameters
+    ----------
+    states
+        What ``account_of`` found.
+    rows, wide
+        The rows, and one row a unit.
+    n_read, n_rows
+        As in ``panel_moments``.
+
+    Raises
+    ------
+    DataChangedError, DuplicateRowsError, TreatmentTimingError
+    """
     units = {int(s): int(n) for s, n in zip(states["state"], states["units"], strict=True)}
     if int(states["rows"].sum()) != n_rows:
         raise DataChangedError(
@@ -244,49 +262,6 @@ def _moves(rows: Rows, key: str, name: str, n: int) -> TreatmentTimingError:
         todo="write the same value into all rows of a unit, such as that before the program"
         + (', or state release = "open"' if key.startswith("z") else ""), where=rows.where(role),
     )  # fmt: skip
-
-
-def _released(rows: Rows, cells: Any, bound: Bound) -> None:
-    """Stop where a cell rests on so few people that its sums may not leave; the engine counts such cells itself."""
-    small = too_small(cells, bound)
-    if small is None:
-        return
-    found = rows.source.executed(small, "cells too small to leave")
-    n = int(found["small"][0] or 0)
-    if n:
-        raise DisclosureError(
-            f"{n:,} of {int(found['cells'][0]):,} cells hold fewer than {bound.plan.threshold} people, or sums that "
-            "rest on so few",
-            expected="cells (starts by values of the covariates) of enough people in each period",
-            todo="make cells coarser: cut points under [moments] grid, fewer covariates, longer periods, starts put "
-            'together; or state release = "strict", which lets no cell leave', where=rows.where("data", "release"),
-        )  # fmt: skip
-
-
-def too_small(cells: Any, bound: Bound) -> Any | None:
-    """Return the query that counts cells whose sums may not leave; None where nothing counts people."""
-    plan, T = bound.plan, bound.periods.size
-    least = float(plan.threshold)
-    used = cells.filter(cells.state == COMPLETE)
-    counted: list[Any] = [used.units.cast("float64")] if plan.counts_people else []
-    if plan.outcome_counts and not plan.weights:
-        for t in range(T):
-            total = used[f"k{t}"] if f"k{t}" in used.columns else used[f"m{t}"] + used.units * float(bound.shift[t])
-            counted += [total, used.units - total] if plan.kind == "binary" else [total]
-        if plan.kind == "binary":
-            pairs = [used[name] for name in used.columns if name[0] == "q" and "_" in name]
-            counted += [v for q in pairs for v in (q, used.units - q)]
-    elif plan.outcome_counts:
-        counted += [used[f"k{t}"] for t in range(T) if f"k{t}" in used.columns]
-    hidden = [((v > 0.5 if plan.show_zero else v > -0.5) & (v < least - 0.5)).cast("int64") for v in counted]
-    if plan.counts_people and plan.kind == "continuous":
-        # One person with more than half of a sum gives it away.
-        hidden += [(used[f"b{t}"] > LARGEST_SHARE * used[f"a{t}"]).cast("int64") for t in range(T)]
-    if not hidden:
-        return None
-    bad = (sum(hidden[1:], start=hidden[0]) > 0).cast("int64")
-    marked = used.mutate(bad=bad)
-    return marked.aggregate(small=marked.bad.sum(), cells=marked.count())
 
 
 def sums_of(cells: Any) -> Any:

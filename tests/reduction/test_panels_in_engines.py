@@ -302,7 +302,7 @@ def test_what_will_leave_is_told_before_anything_runs(monkeypatch: pytest.Monkey
     assert not left
     assert all(step.sql.startswith("SELECT") for step in told.steps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evaltoolkit.reduction.by_ibis.too_small", lambda cells, bound: None)
+        patch.setattr("evaltoolkit.reduction.small_sums.too_small", lambda cells, bound: None)
         summed(source, asked)
     named = {numbers.numbers for numbers in told.leaves}
     assert {tuple(part.columns) for part in left if "n" not in part.columns or len(part.columns) > 1} <= named

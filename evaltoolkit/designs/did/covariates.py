@@ -16,7 +16,8 @@ from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
 
-_MANY_LEVELS = 30
+MANY_LEVELS = 30
+"""Categories of a covariate, at most."""
 
 
 def covariate_columns(
@@ -77,10 +78,10 @@ def _indicators(values: pd.Series[str], name: str, where: str) -> list[tuple[str
             todo="name another column, or check data.missing", where=where,
         )  # fmt: skip
     levels = sorted(words.dropna().unique())
-    if len(levels) > _MANY_LEVELS:
+    if len(levels) > MANY_LEVELS:
         raise ColumnTypeError(
             f"the covariate column '{name}' holds {len(levels)} different texts",
-            expected=f"numbers, or a category with at most {_MANY_LEVELS} levels",
+            expected=f"numbers, or a category with at most {MANY_LEVELS} levels",
             todo="group its levels, or correct the texts if it should hold numbers", where=where,
         )  # fmt: skip
     found = []

@@ -104,7 +104,7 @@ def _products(fitted: Fitted) -> dict[str, Any]:
     }
     if fitted.data.sums is not None:
         found["moments"] = fitted.data.sums.moments
-    else:
+    elif fitted.data.rows is not None:
         found |= {"units": fitted.panel.units, "start": fitted.panel.start, "clusters": fitted.panel.clusters}
     if fitted.cells is not None:
         found |= {"group_time": fitted.cells.cells, "influence": fitted.cells.cells.scores}

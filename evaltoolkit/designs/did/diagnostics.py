@@ -35,7 +35,7 @@ def checks(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
         *sample_checks(fitted),
     ]  # fmt: skip
     if fitted.data.rows is None:
-        return (*found, _NO_ROWS)
+        return (*found, _no_rows(fitted))
     placebos = (placebo_in_time(fitted), placebo_outcomes(fitted), placebo_sites(fitted))
     found += [d for d in placebos if d is not None]
     if fitted.options.estimator in {"twfe", "two-by-two"}:
@@ -43,12 +43,23 @@ def checks(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
     return tuple(found)
 
 
-_NO_ROWS = Diagnostic(
-    name="sums-only", question="Were all checks made?", verdict="not-applicable",
-    text="The estimates were made from sums over groups alike in start and covariates; no row left the place the data "
-    "are in. They are the numbers that rows would give. Checks that need rows were not made: placebo starts and "
-    "outcomes, leaving out single cohorts and clusters, and who is like whom within groups.",
-)  # fmt: skip
+def _no_rows(fitted: Fitted) -> Diagnostic:
+    """Say what stood in for rows, and what was left undone because none left the place they are in."""
+    if fitted.data.engine is None:
+        how = "from sums over groups alike in start and covariates"
+    elif fitted.data.small_sums:
+        how = (
+            f"inside the engine, because sums over groups would have rested on fewer than {fitted.small.threshold} "
+            "people; only cross-products of the whole sample left it"
+        )
+    else:
+        how = "inside the engine; only cross-products of the whole sample left it"
+    return Diagnostic(
+        name="sums-only", question="Were all checks made?", verdict="not-applicable",
+        text=f"The estimates were made {how}. No row left the place the data are in. They are the numbers that rows "
+        "would give. Checks that need rows were not made: placebo starts and outcomes, leaving out single cohorts and "
+        "clusters, and who is like whom within groups.",
+    )  # fmt: skip
 
 
 def _pretrends(fitted: Fitted) -> Diagnostic:

@@ -9,13 +9,15 @@ from evaltoolkit.designs.did.catalogue import ESTIMATORS
 from evaltoolkit.designs.did.cell_study import CellStudy, Law
 from evaltoolkit.designs.did.estimators import Uncertainty, assembled, cell_estimator, cell_study, path_estimator
 from evaltoolkit.designs.did.facts import Facts
-from evaltoolkit.designs.did.inference import Choice, Compared, Counted, choose
+from evaltoolkit.designs.did.inference import MANY, Choice, Compared, Counted, Why, choose
 from evaltoolkit.designs.did.moment_estimators import Moments, cells_of
 from evaltoolkit.designs.did.moment_inference import choice_of
 from evaltoolkit.designs.did.moment_studies import deleted_of, path_study_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_study import PathStudy, path_study
 from evaltoolkit.designs.did.sample import PanelStudy
+from evaltoolkit.designs.did.strict_sample import InEngine
+from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.study import Study
 
@@ -48,6 +50,8 @@ def estimated(study: Study, options: Options, data: PanelStudy) -> Estimates:
     """
     if data.sums is not None:
         return _on_sums(study, options, data.facts, data.sums.table)
+    if data.engine is not None:
+        return _in_engine(study, options, data.facts, data.engine)
     panel = data.panel
     choice, law = choose(panel, options.rule if options.permutable else None, study, compared_in(options))
     estimator = cell_estimator(study, options, choice)
@@ -84,6 +88,11 @@ def cells_by(study: Study, options: Options, data: PanelStudy, way: Otherwise) -
     ValueError, OptionError
         As ``estimated``.
     """
+    if data.engine is not None:
+        raise OptionError(
+            "another way would look at all rows in the engine again", expected="the study's own way",
+            todo='use release = "moments" or "open"', where=study.place("data", "release"),
+        )  # fmt: skip
     by = options if way.own else options.model_copy(update={"estimator": "callaway-santanna"})
     if data.sums is not None:
         table = data.sums.table
@@ -99,6 +108,17 @@ def cells_by(study: Study, options: Options, data: PanelStudy, way: Otherwise) -
     assert estimator is not None
     jackknife = choice.way == "jackknife"
     return Estimates(choice, cell_study(panel, estimator, options.shown, jackknife=jackknife, law=law), None)
+
+
+def _in_engine(study: Study, options: Options, facts: Facts, engine: InEngine) -> Estimates:
+    counted = _counted(facts)
+    asked = study.inference.method
+    why: Why = "asked" if asked == "analytic" else "many" if min(counted[0], counted[2]) >= MANY else "rows-stay"
+    choice = Choice("analytic", asked, why, *counted)
+    cells = assembled(
+        engine.estimated(options.rule), options.shown, facts.periods, facts.comparison_clusters, Uncertainty()
+    )
+    return Estimates(choice, cells, None)
 
 
 def _counted(facts: Facts) -> Counted:

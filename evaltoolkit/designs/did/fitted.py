@@ -252,6 +252,9 @@ def _pretest(options: Options, choice: Choice, cells: CellStudy | None, events: 
 
 def _variants(study: Study, options: Options, data: PanelStudy) -> tuple[Variant, ...]:
     todo: list[tuple[str, Otherwise]] = []
+    if data.engine is not None:
+        # Each would look at all rows several times again.
+        return ()
     if options.estimator != "callaway-santanna":
         label = "group-time effects (Callaway and Sant'Anna)" + (", no covariates" if data.covariate_names else "")
         todo.append((label, Otherwise(Rule(), covariates=False, own=False)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import (
     Calendar,
+    EngineSource,
     Source,
     detect,
     identifier_values,
@@ -20,15 +22,18 @@ from evaltoolkit.designs.did.long_rows import Long, long_rows
 from evaltoolkit.designs.did.moment_sample import Sums, by_cell, used_part
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
+from evaltoolkit.designs.did.strict_sample import InEngine, strict_sample
 from evaltoolkit.designs.did.sums import sums
 from evaltoolkit.designs.did.timing import need_a_start
 from evaltoolkit.errors import (
     DisclosureError,
     NoVariationError,
     OptionError,
+    SmallSumsError,
     TooFewClustersError,
 )
 from evaltoolkit.reduction import AnalysisSample, Panel, stays, widen
+from evaltoolkit.reduction.moments import Account
 from evaltoolkit.results import FlowStep, plural
 from evaltoolkit.study import Study
 
@@ -59,8 +64,10 @@ class PanelStudy:
         Start of the last cohort where it stands in for never-treated units, and the periods from then on are left out.
     placebos
         Outcomes that the program cannot have changed: name and values, shape (n, T).
-    sums
-        What stands in for rows that do not leave.
+    sums, engine
+        What stands in for rows that do not leave: sums, or the engine that they stay in.
+    small_sums
+        Whether sums by cell would have rested on too few people, so that cross-products of the whole stand in.
     """
 
     rows: Panel | None
@@ -75,6 +82,8 @@ class PanelStudy:
     last_as_comparison: int | None
     placebos: tuple[tuple[str, FloatArray], ...] = ()
     sums: Sums | None = None
+    engine: InEngine | None = None
+    small_sums: bool = False
 
     @property
     def panel(self) -> Panel:
@@ -207,15 +216,45 @@ def _incomplete_words(options: Options, content: PanelStudy) -> tuple[str, int, 
 
 
 def _prepare_sums(study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
-    found = sums(study, options, source)
+    if study.data.release == "strict" and isinstance(source, EngineSource):
+        return _prepare_strict(study, options, source, small_sums=False)
+    try:
+        found = sums(study, options, source)
+    except SmallSumsError:
+        if options.estimator != "callaway-santanna" or not isinstance(source, EngineSource):
+            raise
+        return _prepare_strict(study, options, source, small_sums=True)
     part, facts, scope, names, owner = used_part(found, study, options)
-    account = found.account
     early = int(by_cell(found.table)[0][~scope.kept].sum())
-    content = PanelStudy(
-        None, facts, found.calendar, names, owner, account.n_units, account.n_incomplete, account.n_incomplete,
-        account.n_always + early, scope.last_as_comparison, sums=part,
-    )  # fmt: skip
-    _check_periods(facts, study, options)
+    account = dataclasses.replace(found.account, n_always=found.account.n_always + early)
+    content = _without_rows(found.calendar, facts, account, scope, (names, owner))
+    return _sample_of(dataclasses.replace(content, sums=part), account, study, options)
+
+
+def _prepare_strict(
+    study: Study, options: Options, source: EngineSource, *, small_sums: bool
+) -> AnalysisSample[PanelStudy]:
+    found = strict_sample(study, options, source)
+    content = _without_rows(found.calendar, found.facts, found.account, found.scope, (found.names, found.owner))
+    content = dataclasses.replace(content, engine=found.engine, small_sums=small_sums)
+    return _sample_of(content, found.account, study, options)
+
+
+def _without_rows(
+    calendar: Calendar,
+    facts: Facts,
+    account: Account,
+    scope: Scope,
+    names: tuple[tuple[str, ...], tuple[int, ...]],
+) -> PanelStudy:
+    lost = account.n_incomplete
+    return PanelStudy(
+        None, facts, calendar, *names, account.n_units, lost, lost, account.n_always, scope.last_as_comparison
+    )
+
+
+def _sample_of(content: PanelStudy, account: Account, study: Study, options: Options) -> AnalysisSample[PanelStudy]:
+    _check_periods(content.facts, study, options)
     dropped = options.model_copy(update={"incomplete": "drop"})
     return AnalysisSample(content, _flow((account.n_read, account.n_rows), study, dropped, content))
 

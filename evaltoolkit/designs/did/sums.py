@@ -14,12 +14,13 @@ from evaltoolkit.designs.did.moment_sample import counted, fingerprinted, places
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.sums_of_rows import sums_of_rows, unit_names
 from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.reduction.by_ibis import account_of, cells_of, sums_of, too_small, wide_form
+from evaltoolkit.reduction.by_ibis import account_of, cells_of, sums_of, wide_form
 from evaltoolkit.reduction.explanation import Explanation, Leaving, Step
 from evaltoolkit.reduction.long_form import Rows
 from evaltoolkit.reduction.moment_source import MomentsSource
 from evaltoolkit.reduction.moments import PanelMoments
 from evaltoolkit.reduction.plan import Bound
+from evaltoolkit.reduction.small_sums import too_small
 from evaltoolkit.study import Study
 
 

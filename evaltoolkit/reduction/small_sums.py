@@ -1,0 +1,61 @@
+"""Whether sums by cell may leave an engine: it counts the cells that are too small itself."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from evaltoolkit.errors import SmallSumsError
+from evaltoolkit.reduction.long_form import Rows
+from evaltoolkit.reduction.plan import Bound
+
+LARGEST_SHARE: Final = 0.5
+"""Of a sum of money or the like that one person may have."""
+COMPLETE, INCOMPLETE, TWICE, EARLY, REVERTS = range(5)
+
+
+def released(rows: Rows, cells: Any, bound: Bound) -> None:
+    """Stop where a cell rests on so few people that its sums may not leave; the engine counts such cells itself.
+
+    Raises
+    ------
+    SmallSumsError
+    """
+    small = too_small(cells, bound)
+    if small is None:
+        return
+    found = rows.source.executed(small, "cells too small to leave")
+    n = int(found["small"][0] or 0)
+    if n:
+        raise SmallSumsError(
+            f"{n:,} of {int(found['cells'][0]):,} cells hold fewer than {bound.plan.threshold} people, or sums that "
+            "rest on so few",
+            expected="cells (starts by values of the covariates) of enough people in each period",
+            todo="make cells coarser: cut points under [moments] grid, fewer covariates, longer periods, starts put "
+            'together; or state release = "strict", which lets no cell leave', where=rows.where("data", "release"),
+        )  # fmt: skip
+
+
+def too_small(cells: Any, bound: Bound) -> Any | None:
+    """Return the query that counts cells whose sums may not leave; None where nothing counts people."""
+    plan, T = bound.plan, bound.periods.size
+    least = float(plan.threshold)
+    used = cells.filter(cells.state == COMPLETE)
+    counted: list[Any] = [used.units.cast("float64")] if plan.counts_people else []
+    if plan.outcome_counts and not plan.weights:
+        for t in range(T):
+            total = used[f"k{t}"] if f"k{t}" in used.columns else used[f"m{t}"] + used.units * float(bound.shift[t])
+            counted += [total, used.units - total] if plan.kind == "binary" else [total]
+        if plan.kind == "binary":
+            pairs = [used[name] for name in used.columns if name[0] == "q" and "_" in name]
+            counted += [v for q in pairs for v in (q, used.units - q)]
+    elif plan.outcome_counts:
+        counted += [used[f"k{t}"] for t in range(T) if f"k{t}" in used.columns]
+    hidden = [((v > 0.5 if plan.show_zero else v > -0.5) & (v < least - 0.5)).cast("int64") for v in counted]
+    if plan.counts_people and plan.kind == "continuous":
+        # One person with more than half of a sum gives it away.
+        hidden += [(used[f"b{t}"] > LARGEST_SHARE * used[f"a{t}"]).cast("int64") for t in range(T)]
+    if not hidden:
+        return None
+    bad = (sum(hidden[1:], start=hidden[0]) > 0).cast("int64")
+    marked = used.mutate(bad=bad)
+    return marked.aggregate(small=marked.bad.sum(), cells=marked.count())
