@@ -13,6 +13,7 @@ __all__ = ["CohortMoments", "MomentsError", "cohort_moments", "combined"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 MEMORY = 40_960
 """Numbers in a block of outcomes, at most: a block stays in the cache."""
@@ -46,6 +47,9 @@ class CohortMoments:
         Sums of the squared weight, shape (S,), of it times Y, shape (S, T), and times Y Y', shape (S, T, T).
     shift
         Taken out of every outcome of a period before it was summed, shape (T,).
+    there
+        Periods in which the units of a cell were observed, shape (S, T), where cells are alike in that too: sums over
+        other periods are zero. None where every unit was observed in every period.
     """
 
     starts: IntArray
@@ -59,6 +63,7 @@ class CohortMoments:
     M2: FloatArray
     Q: FloatArray
     shift: FloatArray
+    there: Mask | None = None
 
     def shifted(self, shift: FloatArray) -> CohortMoments:
         r"""Return the same sums with another shift, by :math:`Q + M_2 d' + d M_2' + N_2 d d'` and the like.
@@ -67,9 +72,10 @@ class CohortMoments:
         >>> one.shifted(np.array([0.0, 1.0])).Q[0].tolist()
         [[1.0, 3.0], [3.0, 9.0]]
         """
-        d = self.shift - shift
-        m, M2 = self.m + np.outer(self.n, d), self.M2 + np.outer(self.N2, d)
-        Q = self.Q + self.M2[:, :, None] * d + d[:, None] * M2[:, None, :]
+        d = np.broadcast_to(self.shift - shift, self.m.shape)
+        d = d if self.there is None else d * self.there
+        m, M2 = self.m + self.n[:, None] * d, self.M2 + self.N2[:, None] * d
+        Q = self.Q + self.M2[:, :, None] * d[:, None, :] + d[:, :, None] * M2[:, None, :]
         return replace(self, m=m, M2=M2, Q=Q, shift=np.asarray(shift, dtype=np.float64))
 
 
@@ -236,8 +242,11 @@ def combined(*tables: CohortMoments) -> CohortMoments:
     shift = common_shift([(t.n, t.m, t.shift) for t in tables], [(t.periods, t.design) for t in tables])
     parts = [t if np.array_equal(t.shift, shift) else t.shifted(shift) for t in tables]
     start = np.concatenate([t.starts[t.cohort] for t in parts])
-    design = np.concatenate([t.design for t in parts])
-    codes, kept = joint_codes([start, *design.T], MOST // shift.size**2)
+    design, there = (
+        np.concatenate([t.design for t in parts]),
+        patterns([(t.there, t.cohort.size) for t in parts], shift),
+    )
+    codes, kept = joint_codes([start, *design.T, *there.T], MOST // shift.size**2)
     starts, cohort = np.unique(start[kept], return_inverse=True)
     n, m, N2, M2, Q = (
         added(codes, np.concatenate([getattr(t, name) for t in parts]), kept.size)
@@ -245,8 +254,28 @@ def combined(*tables: CohortMoments) -> CohortMoments:
     )
     units = np.bincount(codes, weights=np.concatenate([t.units for t in parts])).astype(np.int64)
     return CohortMoments(
-        starts, tables[0].periods, design[kept], cohort.astype(np.int64), units, n, m, N2, M2, Q, shift
+        starts, tables[0].periods, design[kept], cohort.astype(np.int64), units, n, m, N2, M2, Q, shift,
+        None if there.all() else there[kept],
     )  # fmt: skip
+
+
+def patterns(of: list[tuple[Mask | None, int]], shift: FloatArray) -> Mask:
+    """Return which periods the cells of several tables were observed in, one below the other, shape (S, T).
+
+    Parameters
+    ----------
+    of
+        ``there`` and number of cells of each table.
+    shift
+        Shape (T,).
+
+    Examples
+    --------
+    >>> patterns([(None, 1), (np.array([[True, False]]), 1)], np.zeros(2)).tolist()
+    [[True, True], [True, False]]
+    """
+    every = [np.ones((size, shift.size), dtype=np.bool_) if there is None else there for there, size in of]
+    return np.concatenate(every)
 
 
 def common_shift(

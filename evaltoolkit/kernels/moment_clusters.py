@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.kernels.cohort_moments import checked, common_shift, rough_shift
+from evaltoolkit.kernels.cohort_moments import checked, common_shift, patterns, rough_shift
 from evaltoolkit.kernels.moment_cells import MomentsError, added, joint_codes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 MOST = 1 << 27
 """Numbers in the sums of a table, at most."""
@@ -35,6 +36,9 @@ class ClusterMoments:
         Sums of w, shape (P,), and of w Y, shape (P, T).
     shift
         Taken out of every outcome of a period before it was summed, shape (T,).
+    there
+        Periods in which the units of a cell were observed, shape (S, T), where cells are alike in that too; None where
+        every unit was observed in every period.
     """
 
     starts: IntArray
@@ -48,6 +52,7 @@ class ClusterMoments:
     n: FloatArray
     m: FloatArray
     shift: FloatArray
+    there: Mask | None = None
 
     def shifted(self, shift: FloatArray) -> ClusterMoments:
         """Return the same sums with another shift.
@@ -57,7 +62,9 @@ class ClusterMoments:
         >>> found.shifted(np.zeros(2)).m.tolist()
         [[1.0, 4.0]]
         """
-        return replace(self, m=self.m + np.outer(self.n, self.shift - shift), shift=np.asarray(shift, dtype=np.float64))
+        d = np.broadcast_to(self.shift - shift, self.m.shape)
+        d = d if self.there is None else d * self.there[self.cell]
+        return replace(self, m=self.m + self.n[:, None] * d, shift=np.asarray(shift, dtype=np.float64))
 
 
 def cluster_moments(
@@ -149,7 +156,8 @@ def combined_clusters(*tables: ClusterMoments) -> ClusterMoments:
     shift = common_shift([(t.n, t.m, t.shift) for t in tables], [(t.periods, t.design) for t in tables])
     parts = [t if np.array_equal(t.shift, shift) else t.shifted(shift) for t in tables]
     start, design = np.concatenate([t.starts[t.cohort] for t in parts]), np.concatenate([t.design for t in parts])
-    cells, kept = joint_codes([start, *design.T], MOST)
+    there = patterns([(t.there, t.cohort.size) for t in parts], shift)
+    cells, kept = joint_codes([start, *design.T, *there.T], MOST)
     starts, cohort = np.unique(start[kept], return_inverse=True)
     first = np.cumsum([0, *(t.cohort.size for t in parts)])
     cell = cells[np.concatenate([t.cell + first[i] for i, t in enumerate(parts)])]
@@ -160,5 +168,5 @@ def combined_clusters(*tables: ClusterMoments) -> ClusterMoments:
     units = np.bincount(pairs, weights=np.concatenate([t.units for t in parts])).astype(np.int64)
     return ClusterMoments(
         starts, tables[0].periods, design[kept], cohort.astype(np.int64), labels, cluster.astype(np.int64), cell[rows],
-        units, n, m, shift,
+        units, n, m, shift, None if there.all() else there[kept],
     )  # fmt: skip

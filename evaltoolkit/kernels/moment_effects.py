@@ -74,7 +74,8 @@ def moment_group_time(moments: CohortMoments | ClusterMoments, rule: Rule) -> St
     Parameters
     ----------
     moments
-        ``CohortMoments`` where units are the clusters; ``ClusterMoments`` where clusters are coarser.
+        ``CohortMoments`` where units are the clusters; ``ClusterMoments`` where clusters are coarser. With ``there``,
+        of a panel with holes: a cell uses units observed in both of its periods.
     rule
         How cells are estimated.
 
@@ -104,6 +105,10 @@ def moment_group_time(moments: CohortMoments | ClusterMoments, rule: Rule) -> St
     >>> found.att.round(9).tolist(), (found.scores.T @ found.scores).round(9).tolist()
     ([3.0], [[0.5]])
     """
+    if moments.there is not None and not moments.there.all():
+        from evaltoolkit.kernels.pattern_effects import pattern_group_time
+
+        return pattern_group_time(moments, rule)
     first = _first(moments)
     fit = _fitted(moments, first, rule)
     k, width = len(fit.every), fit.columns.width
@@ -146,7 +151,7 @@ def _fitted(moments: CohortMoments | ClusterMoments, first: _First, rule: Rule) 
     rows = Stack(rows.starts, rows.edges, used[rows.order], rows.X, rows.size, rows.total, rows.shift, moments.design)
     every = cells(rows.starts, moments.periods, rule)
     found = list(models(rows, moments.periods, every, rule))
-    _check_rank(rows, every)
+    check_rank(rows, every)
     to = np.searchsorted(moments.periods, [c[1] for c in every]).astype(np.int64)
     levels = np.zeros(len(every))
     for k, (g, _, _) in enumerate(every):
@@ -156,10 +161,20 @@ def _fitted(moments: CohortMoments | ClusterMoments, first: _First, rule: Rule) 
     return _Fit(rows, found, every, to, levels, rule, columns)
 
 
-def _check_rank(rows: Stack, every: list[Cell]) -> None:
-    """Raise ``collinear`` for a column that follows from others up to rounding.
+def check_rank(rows: Stack, every: list[Cell]) -> None:
+    """Find out whether some column follows from others up to rounding.
 
     ``stack`` makes directions of the design orthogonal; one that is rounding only may pass its check as if it varied.
+
+    Raises
+    ------
+    CellError
+        ``collinear`` with the column.
+
+    Examples
+    --------
+    >>> rows = stack(np.zeros((3, 2)), np.array([2, 9, 9]), np.array([[1.0, 0], [1, 0], [1, 1]]))
+    >>> check_rank(rows, [(2, 2, 1)])
     """
     if every and rows.raw.shape[1] > 1:
         fit = least_squares(rows.raw[rows.order], np.zeros(rows.order.size), rows.size, tolerance=RANK)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
-from evaltoolkit.kernels.moment_points import by_start, group_sums, points
+from evaltoolkit.kernels.moment_points import by_start, complete, group_sums, points
 from evaltoolkit.kernels.nonlinear import NonlinearGroupTime
 from evaltoolkit.kernels.nonlinear_likelihood import Fit, NonlinearError, Rows, fit
 from evaltoolkit.kernels.nonlinear_panel import Panel, masked, placed
@@ -57,6 +57,7 @@ def moment_extended(moments: CohortMoments | ClusterMoments, rule: Rule | None =
     >>> found.att.round(9).tolist(), found.counterfactual.round(9).tolist()
     ([4.5], [4.5])
     """
+    complete(moments)
     rule = Rule() if rule is None else rule
     first, last = (int(t) + rule.anticipation for t in moments.periods[[0, -1]])
     group, starts = by_start(moments, last, first)

@@ -38,7 +38,7 @@ def moment_group_means(moments: CohortMoments, rule: Rule) -> GroupMeans:
     Raises
     ------
     FewTreatedError
-        ``no-never-treated``: too few units never start.
+        ``no-never-treated``: too few units never start. ``holes``: units are missing in some periods.
     MomentsError
         ``weights``: units of a start have different weights, and then sums do not tell the covariance.
 
@@ -56,6 +56,8 @@ def moment_group_means(moments: CohortMoments, rule: Rule) -> GroupMeans:
     >>> found.mean.round(9).tolist(), found.covariance[:, 1, 1].round(9).tolist()
     ([[0.0, 4.0], [0.0, 2.0]], [1.0, 0.5])
     """
+    if moments.there is not None and not moments.there.all():
+        raise FewTreatedError("holes")
     last = int(moments.periods[-1])
     group, starts = by_start(moments, int(moments.starts.max()))
     kept = group >= 0

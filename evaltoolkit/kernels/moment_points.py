@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.kernels.moment_cells import added
+from evaltoolkit.kernels.moment_cells import MomentsError, added
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 
 FloatArray = NDArray[np.float64]
@@ -170,6 +170,23 @@ def root(N2: FloatArray, M2: FloatArray, Q: FloatArray, units: FloatArray | IntA
     total[:, 0] = mean * weight[:, :1]
     total[:, 1:] = (scale[:, :, None] * vectors * np.sqrt(values)[:, None, :]).transpose(0, 2, 1)
     return weight.ravel(), total.reshape(-1, T)
+
+
+def complete(moments: CohortMoments | ClusterMoments) -> None:
+    """Find out whether every unit of a table was observed in every period.
+
+    Raises
+    ------
+    MomentsError
+        ``holes``: it was not.
+
+    Examples
+    --------
+    >>> from evaltoolkit.kernels.cohort_moments import cohort_moments
+    >>> complete(cohort_moments(np.zeros((3, 1)), np.array([2, 5, 9]), np.array([1]), np.ones((3, 1))))
+    """
+    if moments.there is not None and not moments.there.all():
+        raise MomentsError("holes")
 
 
 def by_start(moments: CohortMoments | ClusterMoments, last: int, first: int | None = None) -> tuple[IntArray, IntArray]:

@@ -11,7 +11,7 @@ from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.kernels.least_squares import least_squares
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
-from evaltoolkit.kernels.moment_points import Points, group_sums, points
+from evaltoolkit.kernels.moment_points import Points, complete, group_sums, points
 from evaltoolkit.kernels.two_way_panel import TwoWayError
 
 FloatArray = NDArray[np.float64]
@@ -78,6 +78,7 @@ def moment_pooled(moments: CohortMoments | ClusterMoments) -> Pooled:
     >>> found.coefficients.round(9).tolist(), round(found.level, 9)
     ([0.0, 1.5, 1.5, 2.0], 5.0)
     """
+    complete(moments)
     start = moments.starts[moments.cohort]
     S, T = start.size, moments.periods.size
     sums = group_sums(moments, np.arange(S), S)

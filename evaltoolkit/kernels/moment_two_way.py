@@ -10,7 +10,7 @@ from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.kernels.imputation import before_table
 from evaltoolkit.kernels.moment_cells import MomentsError, added
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
-from evaltoolkit.kernels.moment_points import by_start, group_sums, points
+from evaltoolkit.kernels.moment_points import by_start, complete, group_sums, points
 from evaltoolkit.kernels.two_stage import TwoStage, second_stage, stage_table
 from evaltoolkit.kernels.two_way import Regression, Window, event_table, regression
 from evaltoolkit.kernels.two_way_cells import CellEffects
@@ -49,6 +49,7 @@ def panel_of_moments(moments: CohortMoments | ClusterMoments) -> tuple[Panel, Mo
     >>> panel.cohort.tolist(), float(np.diff(found.mean[0] - found.mean[1])[0].round(9))
     ([0, 0, 1], 3.0)
     """
+    complete(moments)
     last, T = int(moments.periods[-1]), moments.periods.size
     cells = moments.cell if isinstance(moments, ClusterMoments) else np.arange(moments.n.size)
     group, starts = by_start(moments, last)

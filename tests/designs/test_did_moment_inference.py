@@ -162,6 +162,27 @@ def test_by_cluster_auto_chooses_as_with_rows(sizes: tuple[int, ...]) -> None:
     same_studies(*rows_and_table(adjusted, options(covariates=("x", "z"), adjust="regression"), "auto"))
 
 
+@pytest.mark.parametrize("method", ["auto", "jackknife", "randomization", "bootstrap"])
+@pytest.mark.parametrize("make", [counties, mixed])
+def test_by_cluster_with_holes_every_method_is_that_of_the_rows(method: str, make: Any) -> None:
+    panel = make(weighted=True)
+    lost = np.random.default_rng(1).uniform(size=panel.outcome.shape) < 0.1
+    panel = dataclasses.replace(panel, outcome=np.where(lost, np.nan, panel.outcome))
+    if method == "randomization" and make is mixed:
+        return
+    same_studies(*rows_and_table(panel, options(), method))
+
+
+def test_units_with_holes_have_analytic_errors() -> None:
+    panel = world(11, 70, starts=(2002, 2004, NEVER))
+    lost = np.random.default_rng(1).uniform(size=panel.outcome.shape) < 0.1
+    panel = dataclasses.replace(panel, outcome=np.where(lost, np.nan, panel.outcome))
+    found, law = choice_of(table(panel), options().rule, asking("auto"), counted(panel))
+    assert (found.way, found.why, law) == ("analytic", "rows-stay", None)
+    with pytest.raises(OptionError, match="units are missing in some periods"):
+        choice_of(table(panel), options().rule, asking("welch"), counted(panel))
+
+
 @pytest.mark.parametrize("estimator", ["twfe", "two-stage", "two-by-two"])
 @pytest.mark.parametrize("method", ["auto", "jackknife", "analytic"])
 def test_paths_equal_the_rows(estimator: str, method: str) -> None:

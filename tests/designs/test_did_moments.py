@@ -24,6 +24,7 @@ from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.cohort_moments import CohortMoments, cohort_moments, combined
 from evaltoolkit.kernels.group_time import NEVER
 from evaltoolkit.kernels.moment_clusters import ClusterMoments, cluster_moments, combined_clusters
+from evaltoolkit.kernels.pattern_moments import pattern_clusters, pattern_moments
 from evaltoolkit.reduction import Panel
 
 PERIODS = np.array([2000, 2001, 2002, 2004, 2005])
@@ -57,11 +58,10 @@ def world(
 
 def table(panel: Panel, shift: np.ndarray | None = None) -> Moments:
     design = panel.design[:, 0]
+    alone, by_cluster = (cohort_moments, cluster_moments) if panel.whole else (pattern_moments, pattern_clusters)
     if panel.n_clusters == panel.start.size:
-        return cohort_moments(panel.outcome, panel.start, panel.periods, design, panel.weights, shift)
-    return cluster_moments(
-        panel.outcome, panel.start, panel.periods, design, panel.clusters * 3 + 1, panel.weights, shift
-    )
+        return alone(panel.outcome, panel.start, panel.periods, design, panel.weights, shift)
+    return by_cluster(panel.outcome, panel.start, panel.periods, design, panel.clusters * 3 + 1, panel.weights, shift)
 
 
 def by_rows(asked: Options) -> CellEstimator:
@@ -160,6 +160,19 @@ def test_cells_with_covariates_equal_the_rows(adjust: str, *, weighted: bool, cl
     for keys in rules("callaway-santanna")[::3]:
         asked = options(adjust=adjust, covariates=("x", "z"), **keys)
         same_cells(cells_of(table(panel), asked), by_rows(asked).estimated(panel))
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_cells_of_a_panel_with_holes_equal_the_rows(*, clustered: bool) -> None:
+    panel = world(weighted=True, clustered=clustered)
+    lost = np.random.default_rng(1).uniform(size=panel.outcome.shape) < 0.15
+    panel = dataclasses.replace(panel, outcome=np.where(lost, np.nan, panel.outcome))
+    for keys in rules("callaway-santanna"):
+        asked = options(**keys)
+        same_cells(cells_of(table(panel), asked), by_rows(asked).estimated(panel))
+    for estimator in (*CELLS[1:], *PATHS):
+        with pytest.raises(OptionError, match="lack some period"):
+            (cells_of if estimator in CELLS else path_of)(table(panel), options(estimator))
 
 
 @pytest.mark.parametrize("estimator", CELLS)

@@ -22,6 +22,9 @@ from tests.reduction.made import ABOUT, moments, plan, world
 def same(a: PanelMoments, b: PanelMoments) -> None:
     for field in dataclasses.fields(a.table):
         x, y = getattr(a.table, field.name), getattr(b.table, field.name)
+        if field.name == "there" and x is None:
+            assert y is None
+            continue
         assert (x.shape, x.dtype) == (y.shape, y.dtype), field.name
         assert x.tobytes() == y.tobytes(), field.name
     assert (a.plan, a.calendar, a.values, a.account, a.clusters) == (

@@ -80,6 +80,16 @@ def check_moments(options: Options, study: Evaluation | None = None) -> None:
     )  # fmt: skip
 
 
+def _check_holes(moments: Moments, options: Options) -> None:
+    if options.estimator == "callaway-santanna" or moments.there is None or moments.there.all():
+        return
+    raise OptionError(
+        f"estimator = '{options.estimator}' needs the rows where units lack some period",
+        expected="units observed in every period, or estimator = 'callaway-santanna'",
+        todo="use incomplete = 'drop', or let the rows come with release = \"open\"",
+    )
+
+
 def cells_of(moments: Moments, options: Options, rule: Rule | None = None) -> Estimated:
     """Estimate effects by cohort and period from a moment table.
 
@@ -103,6 +113,7 @@ def cells_of(moments: Moments, options: Options, rule: Rule | None = None) -> Es
         As the kernel.
     """
     check_moments(options)
+    _check_holes(moments, options)
     by = rule or options.rule
     todo: dict[str, Callable[[], Estimated]] = {
         "callaway-santanna": lambda: Estimated(moment_group_time(moments, by)),
@@ -204,6 +215,7 @@ def path_of(moments: Moments, options: Options) -> PathFit:
         As the kernel.
     """
     check_moments(options)
+    _check_holes(moments, options)
     todo = {"twfe": _two_way, "two-stage": _two_stages, "two-by-two": _two_by_two}
     return todo[options.estimator](moments, options.event_window)
 

@@ -87,8 +87,11 @@ def sample_of(moments: ClusterMoments, rule: Rule) -> tuple[Sample, IntArray]:
     """Return the means of each pair of a cluster and a cell as a sample, and the units behind each, shape (P,)."""
     there = moments.units > 0
     cell = moments.cell[there]
+    outcome = moments.m[there] / moments.n[there][:, None] + moments.shift
+    if moments.there is not None:
+        outcome[~moments.there[cell]] = np.nan
     sample = Sample(
-        moments.m[there] / moments.n[there][:, None] + moments.shift, moments.starts[moments.cohort[cell]],
+        outcome, moments.starts[moments.cohort[cell]],
         moments.periods, moments.design[cell][:, None], rule,
         np.unique(moments.cluster[there], return_inverse=True)[1].astype(np.int64), moments.n[there],
     )  # fmt: skip

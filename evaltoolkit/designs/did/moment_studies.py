@@ -30,6 +30,8 @@ def panel_of(moments: ClusterMoments) -> Panel:
     several = np.minimum(moments.units[there], 2)
     cell = moments.cell[there]
     outcome = moments.m[there] / moments.n[there][:, None] + moments.shift
+    if moments.there is not None:
+        outcome[~moments.there[cell]] = np.nan
     steady = moments.design[cell][:, None, 1:]
     return Panel(
         outcome=outcome,
