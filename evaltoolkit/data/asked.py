@@ -14,6 +14,8 @@ from evaltoolkit.study import Filter, Study
 
 MOST_VALUES: Final = 20_000
 """Different values of a column that are brought here to be looked at one by one, at most."""
+_WITHOUT_NAN: Final = frozenset({"mssql", "mysql", "sqlite"})
+"""Engines whose numbers are never NaN, and which have no word for it."""
 _NUMBER: Final = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
 _WHOLE: Final = r"^\s*[-+]?[0-9]{1,18}\s*$"
 
@@ -45,7 +47,8 @@ def asked(source: EngineSource, study: Study, look: Look | None = None) -> Any:
         A filter's column has too many different values, or the engine stopped.
     """
     table = source.table
-    table = table.select(*(_cleaned(table[name], study) for name in source.named(study)))
+    nan = source.backend not in _WITHOUT_NAN
+    table = table.select(*(_cleaned(table[name], study, nan=nan) for name in source.named(study)))
     if look is None:
         table = _with_numbers(source, table, study)
     for i, condition in enumerate(study.data.keep):
@@ -113,11 +116,11 @@ def values_of(table: Any, name: str) -> Any:
     return table.select(name).distinct().limit(MOST_VALUES + 1)
 
 
-def _cleaned(column: Any, study: Study) -> Any:
+def _cleaned(column: Any, study: Study, *, nan: bool) -> Any:
     name, kind = column.get_name(), column.type()
     if kind.is_decimal():
         column = column.cast("float64")
-    if kind.is_floating():
+    if kind.is_floating() and nan:
         column = column.isnan().ifelse(None, column)
     codes = study.data.missing
     if codes and kind.is_numeric():

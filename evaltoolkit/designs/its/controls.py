@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import Source, identifier_values
 from evaltoolkit.designs.its.options import Options
-from evaltoolkit.designs.its.reading import Periods, positive_column, read
+from evaltoolkit.designs.its.periods import Periods, positive
+from evaltoolkit.designs.its.reading import read
 from evaltoolkit.designs.its.sample import series_of
 from evaltoolkit.designs.its.series import Choice, Control, Series
 from evaltoolkit.errors import MissingValuesError, NoComparisonError, OptionError, did_you_mean
@@ -71,7 +72,8 @@ class Candidates:
 def prepare_controlled(study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
     """Read the treated series and its controls, and return the series with its control beside it."""
     by_unit = options.unit is not None
-    extra = () if by_unit else _columns_of(options)
+    people = () if options.control_population is None else (options.control_population,)
+    extra = () if by_unit else (*_columns_of(options), *people)
     table = read(study, options, source, unit=options.unit, extra=extra)
     mine, flow = (table, table.flow) if not by_unit else _treated(table, study, options)
     known = mine.known
@@ -125,7 +127,9 @@ def _of_columns(table: Periods, study: Study, options: Options) -> Candidates:
     counts = np.column_stack([table.columns[name] for name in names])[order]
     exposure = None
     if options.control_population is not None:
-        column = positive_column(table.frame, options.control_population, study.place("control_population"))
+        column = positive(
+            table.columns[options.control_population], options.control_population, study.place("control_population")
+        )
         exposure = np.repeat(column[order][:, None], len(names), axis=1)
     elif table.exposure is not None:
         raise OptionError(

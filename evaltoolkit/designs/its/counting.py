@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from evaltoolkit.designs.its.periods import FloatArray, IntArray, Periods
 from evaltoolkit.errors import ColumnTypeError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from evaltoolkit.results import FlowStep
+from evaltoolkit.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,13 @@ def count_events(
     table.columns = pd.Index(["value", "people"])
     for name in within:
         table[name] = grouped[name].min()
+    return completed(table, tuple(within), window=window, n_units=n_units)
+
+
+def completed(
+    table: pd.DataFrame, within: tuple[str, ...], *, window: tuple[int, int] | None, n_units: int
+) -> Counted:  # fmt: skip
+    """Complete the calendar of a table by unit and step with ``value``, ``people`` and the columns of ``within``."""
     zeros = 0
     if window is not None:
         every = pd.MultiIndex.from_product([range(n_units), range(window[0], window[1] + 1)], names=["unit", "step"])
@@ -82,6 +89,24 @@ def count_events(
     )  # fmt: skip
 
 
+def with_counts(table: Periods, made: Counted, lost: int, n_rows: int, study: Study) -> Periods:
+    """Return what was counted in place of rows, ``lost`` of ``n_rows`` having had no value, with the flow to it."""
+    noun, rows = table.calendar.noun, study.data.rows
+    steps = list(table.flow)
+    if lost:
+        steps.append(FlowStep(label="With a value", n=n_rows - lost, unit=rows, excluded=lost, people=True,
+                              reason="no value was recorded"))  # fmt: skip
+    zero = (
+        f"; {made.zeros:,} without any {'event' if rows == 'events' else 'person'} count as zero" if made.zeros else ""
+    )
+    steps.append(FlowStep(label=f"Counted by {noun}{zero}", n=made.steps.size, unit=f"{noun}s"))
+    exposure = None if study.outcome.population is None else made.columns[study.outcome.population]
+    return dataclasses.replace(
+        table, steps=made.steps, values=made.values, units=made.units, exposure=exposure, people=made.people,
+        columns={name: made.columns[name] for name in table.columns}, zeros=made.zeros, flow=tuple(steps),
+    )  # fmt: skip
+
+
 def refuse_varying(units: IntArray, steps: IntArray, within: Mapping[str, FloatArray], noun: str, where: str) -> None:
     """Refuse a column that differs between rows of the same unit and period.
 
@@ -94,10 +119,15 @@ def refuse_varying(units: IntArray, steps: IntArray, within: Mapping[str, FloatA
     for name in within:
         varies = int((grouped[name].max() > grouped[name].min()).sum())
         if varies:
-            raise ColumnTypeError(
-                f"'{name}' differs between rows of the same {noun} ({varies:,} in all)",
-                expected=f"one value for each {noun}", todo="give every row of a period the same value", where=where,
-            )  # fmt: skip
+            raise varying(name, varies, noun, where)
+
+
+def varying(name: str, n: int, noun: str, where: str) -> ColumnTypeError:
+    """Build the message for a column that differs between rows of n periods."""
+    return ColumnTypeError(
+        f"'{name}' differs between rows of the same {noun} ({n:,} in all)", expected=f"one value for each {noun}",
+        todo="give every row of a period the same value", where=where,
+    )  # fmt: skip
 
 
 def _carry_constants(table: pd.DataFrame, name: str) -> None:

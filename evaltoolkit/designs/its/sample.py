@@ -9,7 +9,8 @@ import numpy as np
 
 from evaltoolkit.data import Calendar, Source, identifier_values
 from evaltoolkit.designs.its.options import WHOLE, Options
-from evaltoolkit.designs.its.reading import IntArray, Periods, read
+from evaltoolkit.designs.its.periods import IntArray, Periods
+from evaltoolkit.designs.its.reading import read
 from evaltoolkit.designs.its.series import Audit, Marked, Phase, Series
 from evaltoolkit.designs.its.shapes import Effect, Event, Interruption
 from evaltoolkit.errors import (

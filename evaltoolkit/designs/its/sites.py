@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import Calendar, Source, identifier_values, parse_column, require_column
 from evaltoolkit.designs.its.options import Options
-from evaltoolkit.designs.its.reading import Periods, read
+from evaltoolkit.designs.its.periods import Periods
+from evaltoolkit.designs.its.reading import read
 from evaltoolkit.designs.its.sample import Starts, series_of
 from evaltoolkit.designs.its.series import Series
 from evaltoolkit.errors import (
