@@ -74,7 +74,7 @@ def number(table: Any, name: str, *, role: str, where: str) -> Any:
     column = required(table, name, role=role, where=where)
     kind = column.type()
     if kind.is_numeric() or kind.is_boolean():
-        return column.cast("int8").cast("float64") if kind.is_boolean() else column.cast("float64")
+        return column.cast("int32").cast("float64") if kind.is_boolean() else column.cast("float64")
     raise ColumnTypeError(
         f"the {role} column '{name}' is of type {kind} in the engine", expected="a column of numbers",
         todo="cast the column in a view of the table, or name another", where=where,
@@ -143,17 +143,16 @@ def _with_numbers(source: EngineSource, table: Any, study: Study) -> Any:
     tests: dict[str, Any] = {}
     for i, name in enumerate(texts):
         column = table[name]
-        tests[f"other{i}"] = (column.notnull() & ~column.re_search(_NUMBER)).any()
-        tests[f"whole{i}"] = (column.notnull() & column.re_search(_WHOLE)).all()
-        tests[f"some{i}"] = column.notnull().any()
-    counted = {name: test.cast("int64") for name, test in tests.items()}
-    found = source.executed(table.aggregate(**counted), "columns that hold numbers as texts").iloc[0].fillna(0)
+        tests[f"other{i}"] = column.re_search(_NUMBER).ifelse(0, 1).max(where=column.notnull())
+        tests[f"broken{i}"] = column.re_search(_WHOLE).ifelse(0, 1).max()
+        tests[f"some{i}"] = column.notnull().ifelse(1, 0).max()
+    found = source.executed(table.aggregate(**tests), "columns that hold numbers as texts").iloc[0].fillna(0)
     changed = {}
     for i, name in enumerate(texts):
         if found[f"some{i}"] and not found[f"other{i}"]:
             # Where a text is no number the cast is not reached, on engines that cast before they filter.
             safe = table[name].re_search(_NUMBER).ifelse(table[name].strip(), None)
-            changed[name] = safe.cast("int64" if found[f"whole{i}"] else "float64")
+            changed[name] = safe.cast("float64" if found[f"broken{i}"] else "int64")
     return table.mutate(**changed) if changed else table
 
 

@@ -22,7 +22,9 @@ from evaltoolkit import errors
 from evaltoolkit.cli import main
 from evaltoolkit.data import EngineLimits, EngineSource, FrameSource, connect, spark
 from evaltoolkit.data.addresses import Address, parse_address
+from evaltoolkit.pipeline import evaluate
 from evaltoolkit.study import study_from
+from tests.designs.its_worlds import assert_same, events
 
 STUDY = """
 version = 1
@@ -170,7 +172,7 @@ def test_filters_keep_the_same_rows_in_engine_and_frame(
 def test_no_row_comes_without_a_word(tmp_path: Path) -> None:
     source = connect(f"duckdb:///{database(tmp_path, series())}?table=series")
     with pytest.raises(errors.DisclosureError, match="does not say that rows may leave"):
-        its(source)
+        source.rows(study())
 
 
 @pytest.mark.parametrize(
@@ -298,9 +300,10 @@ def test_the_command_reads_another_source(tmp_path: Path, capsys: pytest.Capture
     file = project(tmp_path, "none.csv")
     address = f"duckdb:///{database(tmp_path, series())}?table=series"
     words = ["run", str(file), "--out", str(tmp_path / "out"), "--format", "json", "--quiet", "--source", address]
-    assert main(words) == 2
-    assert "may leave" in capsys.readouterr().err
+    assert main([*words, "--release", "strict"]) == 2
+    assert "strict keeps in the engine" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    assert main(words) == 0
     assert main([*words, "--release", "open", "--engine-memory", "1GB", "--engine-threads", "1"]) == 0
     found = ev.load_result(tmp_path / "out" / "calls" / "result.json")
     assert found.provenance.data_name == "series"
@@ -347,6 +350,7 @@ def test_a_server_gives_what_the_frame_gives(server: str, monkeypatch: pytest.Mo
             connection.execute("insert into s.series values (%s, %s, %s)", tuple(row))
     source = connect("postgres://me@/postgres?table=s.series")
     assert its(source, release="open").result.estimates == its(frame).result.estimates
+    assert_same(its(source).result, its(frame).result)
     with pytest.raises(errors.DataFileError, match="did you mean 'series'"):
         connect("postgres://me@/postgres?table=s.serise")
     with pytest.raises(errors.OptionError, match="PostgreSQL server"):
@@ -354,3 +358,24 @@ def test_a_server_gives_what_the_frame_gives(server: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("PGHOST", "/nowhere")
     with pytest.raises(errors.DataFileError, match="cannot be opened"):
         connect("postgres://me@/postgres?table=s.series")
+
+
+def test_events_counted_by_a_server_give_what_rows_in_memory_give(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psycopg
+
+    monkeypatch.setenv("PGHOST", server)
+    frame = events(("a", "b")).assign(youth=lambda f: f["youth"].astype(str).where(f["site"] == "a", "-1"))
+    with psycopg.connect(user="me", dbname="postgres") as connection:
+        connection.execute("create table events (day date, site text, youth text)")
+        with connection.cursor().copy("copy events from stdin") as copy:
+            for row in frame[["day", "site", "youth"]].itertuples(index=False):
+                copy.write_row((row.day.date(), row.site, row.youth))
+    study = study_from(
+        {
+            "design": "interrupted-time-series", "title": "t", "time": "day", "interruption": "2021-01-01",
+            "every": "month", "outcome": {"column": "day", "kind": "count", "population": "youth"},
+            "data": {"rows": "events", "missing": ["-1"], "keep": [{"column": "site", "op": "==", "value": "a"}]},
+        }
+    )  # fmt: skip
+    found = evaluate(study, connect("postgres://me@/postgres?table=events")).result
+    assert_same(found, evaluate(study, FrameSource(frame)).result)
