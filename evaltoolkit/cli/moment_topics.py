@@ -26,8 +26,8 @@ SUMS: Final = {
 
 DIAGNOSTICS: Final = {
     "sums-only": (
-        "Whether rows were there, or sums only. The estimates are the same; some checks need rows, and the report names "
-        "those that were not made."
+        "Whether rows were there, or sums only. The estimates are the same; some checks need rows, and the report "
+        "names those that were not made."
     ),
     "units-in-two-files": (
         "Whether a person or place is in the sums of two agencies, and so counted twice. Places are compared by hashes "

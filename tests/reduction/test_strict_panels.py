@@ -46,7 +46,8 @@ ASKED = {"outcome": "y", "unit": "id", "time": "year", "first_treated": "g", "in
         {}, {"covariates": ["age", "sort"]}, {"covariates": ["age"], "adjust": "regression", "anticipation": 1},
         {"covariates": ["age"], "adjust": "weighting", "comparison": "never-treated"},
         {"covariates": ["age"], "cluster": "state", "base_period": "universal"},
-        {"weights": "w", "covariates": ["age"]},
+        {"weights": "w", "covariates": ["age"]}, {"estimator": "twfe"}, {"estimator": "sun-abraham"},
+        {"estimator": "imputation"}, {"estimator": "etwfe"}, {"estimator": "twfe", "weights": "w"},
     ],
 )  # fmt: skip
 def test_strict_gives_the_numbers_of_rows(way: dict[str, Any]) -> None:
@@ -110,7 +111,8 @@ def test_the_rarest_outcome_by_start_lets_nothing_leave() -> None:
 @pytest.mark.parametrize(
     ("more", "found"),
     [
-        ({"estimator": "twfe"}, "estimator = 'twfe'"), ({"inference": "jackknife"}, "inference 'jackknife'"),
+        ({"estimator": "twfe", "cluster": "state"}, "twfe' is asked for with cluster"),
+        ({"inference": "jackknife"}, "inference 'jackknife'"),
     ],
 )  # fmt: skip
 def test_what_needs_groups_or_rows_is_refused(more: dict[str, Any], found: str) -> None:

@@ -12,10 +12,11 @@ from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.inference import MANY, Choice, Compared, Counted, Why, choose
 from evaltoolkit.designs.did.moment_estimators import Moments, cells_of
 from evaltoolkit.designs.did.moment_inference import choice_of
-from evaltoolkit.designs.did.moment_studies import deleted_of, path_study_of
+from evaltoolkit.designs.did.moment_studies import analytic_path, deleted_of, path_study_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_study import PathStudy, path_study
 from evaltoolkit.designs.did.sample import PanelStudy
+from evaltoolkit.designs.did.strict_estimators import cells_in, path_in
 from evaltoolkit.designs.did.strict_sample import InEngine
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.cohorts import Rule
@@ -115,9 +116,10 @@ def _in_engine(study: Study, options: Options, facts: Facts, engine: InEngine) -
     asked = study.inference.method
     why: Why = "asked" if asked == "analytic" else "many" if min(counted[0], counted[2]) >= MANY else "rows-stay"
     choice = Choice("analytic", asked, why, *counted)
-    cells = assembled(
-        engine.estimated(options.rule), options.shown, facts.periods, facts.comparison_clusters, Uncertainty()
-    )
+    if not ESTIMATORS[options.estimator].cells:
+        return Estimates(choice, None, analytic_path(path_in(engine, options)))
+    found = cells_in(engine, options)
+    cells = assembled(found, options.shown, facts.periods, facts.comparison_clusters, Uncertainty())
     return Estimates(choice, cells, None)
 
 

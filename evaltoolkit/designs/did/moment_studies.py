@@ -11,6 +11,7 @@ from evaltoolkit.designs.did.estimators import deleted_study, path_estimator, st
 from evaltoolkit.designs.did.inference import Choice
 from evaltoolkit.designs.did.moment_estimators import Moments, path_of
 from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.path_estimators import PathFit
 from evaltoolkit.designs.did.path_study import PathStudy, deleted_paths, families, left_means, ratio_of
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
@@ -84,13 +85,18 @@ def path_study_of(moments: Moments, options: Options, choice: Choice) -> PathStu
         As the kernel.
     """
     fit = path_of(moments, options)
-    effect, events = families(fit)
-    levels = None
-    if choice.way == "jackknife":
-        assert isinstance(moments, ClusterMoments)
-        panel = panel_of(moments)
-        effect, events, _ = deleted_paths(panel, path_estimator(options), fit, choice)
-        levels = left_means(panel)
+    if choice.way != "jackknife":
+        return analytic_path(fit)
+    assert isinstance(moments, ClusterMoments)
     assert fit.level is not None
-    ratio = ratio_of(effect, fit.level, fit.level_scores, levels)
+    panel = panel_of(moments)
+    effect, events, _ = deleted_paths(panel, path_estimator(options), fit, choice)
+    ratio = ratio_of(effect, fit.level, fit.level_scores, left_means(panel))
     return PathStudy(effect, events, ratio, fit.covariate_effects)
+
+
+def analytic_path(fit: PathFit) -> PathStudy:
+    """Return one effect and a path with analytic errors; the treated mean stands in the same rows of scores."""
+    effect, events = families(fit)
+    assert fit.level is not None
+    return PathStudy(effect, events, ratio_of(effect, fit.level, fit.level_scores, None), fit.covariate_effects)

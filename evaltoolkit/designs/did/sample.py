@@ -221,7 +221,7 @@ def _prepare_sums(study: Study, options: Options, source: Source) -> AnalysisSam
     try:
         found = sums(study, options, source)
     except SmallSumsError:
-        if options.estimator != "callaway-santanna" or not isinstance(source, EngineSource):
+        if not isinstance(source, EngineSource) or study.inference.method not in {"auto", "analytic"}:
             raise
         return _prepare_strict(study, options, source, small_sums=True)
     part, facts, scope, names, owner = used_part(found, study, options)

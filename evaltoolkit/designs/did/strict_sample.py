@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from evaltoolkit.data import Calendar, EngineSource, is_text
 from evaltoolkit.data.asked import asked, distinct
-from evaltoolkit.designs.did.cell_estimators import Estimated
 from evaltoolkit.designs.did.covariates import MANY_LEVELS, grid_labels
 from evaltoolkit.designs.did.facts import Facts
+from evaltoolkit.designs.did.moment_estimators import check_moments
 from evaltoolkit.designs.did.moment_sample import bind, counted, plan_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
 from evaltoolkit.errors import ColumnTypeError, OptionError
-from evaltoolkit.kernels.cohorts import NEVER, Rule
+from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.reduction.by_ibis import (
     account_in,
     account_of,
@@ -28,7 +28,7 @@ from evaltoolkit.reduction.by_ibis import (
     wide_form,
     without_covariates,
 )
-from evaltoolkit.reduction.influence import InfluenceSpec, influence_study
+from evaltoolkit.reduction.influence import InfluenceSpec
 from evaltoolkit.reduction.long_form import Rows
 from evaltoolkit.reduction.moments import Account
 from evaltoolkit.reduction.plan import Bound
@@ -49,16 +49,12 @@ class InEngine:
     wide
         One row a unit, as an expression.
     spec
-        What its columns are; the rule is given anew with each estimate.
+        What its columns are.
     """
 
     source: EngineSource
     wide: Any
     spec: InfluenceSpec
-
-    def estimated(self, rule: Rule) -> Estimated:
-        """Return effects by cohort and period, estimated in the engine: only cross-products of the whole leave."""
-        return Estimated(influence_study(self.source, self.wide, dataclasses.replace(self.spec, rule=rule)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +104,14 @@ def strict_sample(study: Study, options: Options, source: EngineSource) -> Stric
 
 
 def _check(options: Options, study: Study) -> None:
-    if options.estimator != "callaway-santanna" or not options.panel:
+    check_moments(options, study)
+    linear = options.estimator != "callaway-santanna"
+    if linear and (options.covariates or options.cluster not in {None, options.unit}):
+        what = "covariates" if options.covariates else "cluster"
         raise OptionError(
-            f"estimator = '{options.estimator}' needs sums over groups of people, and release = 'strict' lets none "
-            "leave" if options.panel else "panel = false needs rows",
-            expected="estimator = 'callaway-santanna' on a panel",
-            todo='use it, or release = "moments", or release = "open"', where=study.place("estimator"),
+            f"estimator = '{options.estimator}' is asked for with {what}, and the release is strict",
+            expected="estimator = 'callaway-santanna', or units as clusters and no covariates",
+            todo='use it, or release = "moments"', where=study.place(what),
         )  # fmt: skip
     if study.inference.method not in {"auto", "analytic"}:
         raise OptionError(
