@@ -80,4 +80,5 @@ def path_in(engine: InEngine, options: Options) -> PathFit:
 
 def _path_scores(found: PathFit) -> FloatArray:
     level = [] if found.level_scores is None else [found.level_scores[:, None]]
-    return np.hstack([found.scores[:, None], found.path_scores, *level])
+    path = found.path_scores if found.labels.size else np.zeros((found.scores.size, 0))
+    return np.hstack([found.scores[:, None], path, *level])
