@@ -17,6 +17,8 @@ from evaltoolkit.designs.matching.facts import Facts, Made, ScoreModel
 from evaltoolkit.designs.matching.in_engine_balance import Groups, bases_of, groups_of, measured
 from evaltoolkit.designs.matching.in_engine_covariates import must_be_independent, must_overlap, standardized
 from evaltoolkit.designs.matching.in_engine_people import EnginePeople
+from evaltoolkit.designs.matching.in_engine_sample import HeldMatched, Keep
+from evaltoolkit.designs.matching.in_engine_strata import in_strata
 from evaltoolkit.designs.matching.omitted import Omitted, omitted_from
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.outcome_fit import Way
@@ -43,31 +45,6 @@ class EngineFacts(Facts):
 
     before_moments: Moments
     omitted: Omitted | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeldMatched:
-    """People with their weights in the matched sample.
-
-    Attributes
-    ----------
-    people
-        With ``p`` (the score) and ``w`` (0 for those not in the sample).
-    groups
-        Sizes and weights of both groups.
-    made
-        How they were made comparable.
-    line
-        Column by which people may be out of range of the other group.
-    effect
-        Estimates the effect in one way.
-    """
-
-    people: HeldPeople
-    groups: Groups
-    made: Made
-    line: str
-    effect: Callable[[Asked], Effect]
 
 
 def fit(study: Study, options: Options, content: EnginePeople) -> EngineFacts:
@@ -109,9 +86,6 @@ def _scored(
     return people.adding({"p": people["z0"] * (content.n_treated / content.n)}), None
 
 
-Keep = Callable[[HeldPeople, str], HeldPeople]
-
-
 def _weighted(
     people: HeldPeople, score: HeldFit | None, content: EnginePeople, options: Options, keep: Keep
 ) -> HeldMatched:  # fmt: skip
@@ -124,9 +98,19 @@ def _weighted(
     )  # fmt: skip
 
 
+def _in_strata(
+    people: HeldPeople, score: HeldFit | None, content: EnginePeople, options: Options, keep: Keep
+) -> HeldMatched:  # fmt: skip
+    return in_strata(_with_logit(people, score), content, options, keep)
+
+
+def _with_logit(people: HeldPeople, score: HeldFit | None) -> HeldPeople:
+    return people if score is None else people.adding({"logit": people.line(score.b)})
+
+
 _METHODS: dict[str, Callable[[HeldPeople, HeldFit | None, EnginePeople, Options, Keep], HeldMatched]] = {
-    "weighting": _weighted,
-}
+    "weighting": _weighted, "exact": _in_strata, "coarsened-exact": _in_strata, "subclass": _in_strata,
+}  # fmt: skip
 
 
 def _facts(

@@ -32,6 +32,14 @@ FEW_PEOPLE: Final = 400
 """People up to which errors by person are CR2."""
 MANY_SETS: Final = 100
 """Sets above which their number is not in doubt."""
+WHY: Final = {
+    "pair": "the two people of a pair were chosen for each other, so their outcomes go together",
+    "matched set": "the people of a matched set were chosen for one another, so their outcomes go together",
+    "stratum": "people of a stratum are alike in the covariates that make it",
+    "both": "a person may stand in several pairs, so pairs are not independent",
+    "fixed": "strata of the score are few and fixed, and people in them independent",
+}
+"""Why errors are grouped as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +68,21 @@ def grouping(fit: OutcomeFit, matched: Matched, options: Options, where: str) ->
         There are not more pairs than coefficients.
     """
     if matched.sets is None and matched.pairs is not None:
-        _enough(fit, matched.n_sets, where)
-        return Grouping("both", "pair and person", "a person may stand in several pairs, so pairs are not independent")
+        enough_sets(fit.n_terms, matched.n_sets, where)
+        return Grouping("both", "pair and person", WHY["both"])
     if matched.sets is None:
         return _by_person(fit, "people are weighted and stand in no sets", where)
     if options.method in BY_PERSON:
-        return _by_person(fit, "strata of the score are few and fixed, and people in them independent", where)
+        return _by_person(fit, WHY["fixed"], where)
     word = "stratum" if options.method in STRATA else "pair" if _one_to_one(matched) else "matched set"
-    why = {
-        "pair": "the two people of a pair were chosen for each other, so their outcomes go together",
-        "matched set": "the people of a matched set were chosen for one another, so their outcomes go together",
-        "stratum": "people of a stratum are alike in the covariates that make it",
-    }[word]
     if word != "pair" and _too_few(fit, matched.n_sets):
-        few = f"there are only {matched.n_sets} sets for {fit.n_terms} terms of the outcome model, too few to group by"
-        return _by_person(fit, few, where)
-    _enough(fit, matched.n_sets, where)
-    return Grouping("set", word, why)
+        return _by_person(fit, too_few_sets(matched.n_sets, fit.n_terms), where)
+    enough_sets(fit.n_terms, matched.n_sets, where)
+    return Grouping("set", word, WHY[word])
 
 
 def _by_person(fit: OutcomeFit, why: str, where: str) -> Grouping:
-    _enough(fit, fit.stack.n_people, where)
+    enough_sets(fit.n_terms, fit.stack.n_people, where)
     return Grouping("person", "person", why)
 
 
@@ -103,13 +105,24 @@ def _one_to_one(matched: Matched) -> bool:
     return matched.pairs is not None and matched.pairs.focal.size == matched.pairs.n_focal
 
 
-def _enough(fit: OutcomeFit, n_sets: int, where: str) -> None:
-    if n_sets > fit.n_terms:
+def too_few_sets(n_sets: int, n_terms: int) -> str:
+    """Return why errors are not grouped by sets."""
+    return f"there are only {n_sets} sets for {n_terms} terms of the outcome model, too few to group by"
+
+
+def enough_sets(n_terms: int, n_sets: int, where: str) -> None:
+    """Refuse an outcome model with as many coefficients as there are pairs, sets or people.
+
+    Raises
+    ------
+    TooFewClustersError
+    """
+    if n_sets > n_terms:
         return
-    other = "use effect = 'difference' or fewer covariates" if fit.n_terms > 2 else "find more people to match"
+    other = "use effect = 'difference' or fewer covariates" if n_terms > 2 else "find more people to match"
     raise TooFewClustersError(
-        f"the matched sample has too few pairs for the {fit.n_terms} coefficients of the outcome model",
-        expected=f"more than {fit.n_terms} pairs", todo=f"{other}, or widen the caliper", where=where,
+        f"the matched sample has too few pairs for the {n_terms} coefficients of the outcome model",
+        expected=f"more than {n_terms} pairs", todo=f"{other}, or widen the caliper", where=where,
     )  # fmt: skip
 
 
