@@ -27,7 +27,7 @@ def test_every_estimand_agrees(estimand: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"effect": "difference", "estimand": "ATE"},
+        pytest.param({"effect": "difference", "estimand": "ATE"}, marks=pytest.mark.slow),
         pytest.param({"effect": "aipw", "estimand": "ATT"}, marks=pytest.mark.slow),
         {"effect": "aipw", "estimand": "ATE", "outcome": YES},
         pytest.param({"effect": "aipw", "estimand": "ATC", "outcome": COUNT}, marks=pytest.mark.slow),
@@ -37,7 +37,7 @@ def test_every_estimand_agrees(estimand: str) -> None:
         {"cluster": "site", "effect": "difference"},
         {"distance": "chance"},
         {"covariates": ["age", {"log": "need"}, {"interact": ["age", "need"]}, "home"]},
-        {"sensitivity": ["oster", "robustness-value", "e-value"], "level": 0.9},
+        {"sensitivity": ["oster", "robustness-value", "e-value"], "level": 0.9, "effect": "difference"},
     ],
     ids=str,
 )

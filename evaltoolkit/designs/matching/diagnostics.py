@@ -62,12 +62,13 @@ def _balance(fitted: Facts) -> Diagnostic:
         )
     text = (
         f"{largest}. Differences over {GOOD_SMD} remain in {over} of {int(fitted.known.sum())} covariates. Differences "
-        f"are divided by {fitted.spread_words}."
+        f"are divided by {fitted.spread_words}.{fitted.kept_words}"
     )
     return Diagnostic(
         name="balance", question=f"Are the {fitted.done} groups alike on what was measured?",
         statistic="largest |standardized mean difference|", value=None if hidden else worst, threshold=GOOD_SMD,
-        verdict=_verdict(worst, GOOD_SMD, POOR_SMD), text=text, reference="Austin 2009, doi:10.1002/sim.3697",
+        verdict=_verdict(worst, GOOD_SMD, POOR_SMD) if fitted.known.any() else "caution", text=text,
+        reference="Austin 2009, doi:10.1002/sim.3697",
     )  # fmt: skip
 
 

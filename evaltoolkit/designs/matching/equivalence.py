@@ -92,9 +92,9 @@ def _text(fitted: Facts, found: list[Category], open_ones: int) -> str:
         lines.append(f"The outcome model adjusts for them, except for {open_ones} of those in the middle.")
     else:
         lines.append("The outcome model adjusts for all of them.")
-    apart, kept = found.count("too far apart"), int((~fitted.known).sum())
-    if kept:
-        lines.append(f"{plural(kept, 'covariate')} more rest on few people and were not looked at.")
+    apart = found.count("too far apart")
+    if fitted.kept_words:
+        lines.append(fitted.kept_words.strip())
     if apart:
         lines.append(
             f"No adjustment makes up for a difference over {number(LIMIT, 2)}: "

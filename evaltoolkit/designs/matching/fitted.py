@@ -187,16 +187,21 @@ def _other(study: Study, options: Options, people: People, score: Score, matched
         return None
 
 
+def too_few_to_show(threshold: int, where: str) -> DisclosureError:
+    """Return the error for a matched group too small for anything to be shown."""
+    return DisclosureError(
+        f"one of the two matched groups has fewer than {threshold} people",
+        expected=f"at least {threshold} people in each group, so that nobody can be recognized",
+        todo="put sites or periods together, loosen caliper or exact, or state the agreement that allows less",
+        where=where,
+    )
+
+
 def _enough_to_show(people: People, matched: Matched, cells: SmallCells, *, where: str) -> None:
     # Every number of the evaluation would rest on the small group: nothing could be shown.
     used = matched.weights > 0
     if any(cells.hides(int((group & used).sum())) for group in (people.treated, ~people.treated)):
-        raise DisclosureError(
-            f"one of the two matched groups has fewer than {cells.threshold} people",
-            expected=f"at least {cells.threshold} people in each group, so that nobody can be recognized",
-            todo="put sites or periods together, loosen caliper or exact, or state the agreement that allows less",
-            where=where,
-        )
+        raise too_few_to_show(cells.threshold, where)
 
 
 def counts_behind(column: Mask, groups: tuple[Mask, ...], used: Mask) -> list[int]:

@@ -14,8 +14,9 @@ from evaltoolkit.designs.matching import in_engine_facts as told
 from evaltoolkit.designs.matching import in_engine_weighting as weighting
 from evaltoolkit.designs.matching.effects import Asked, Effect
 from evaltoolkit.designs.matching.facts import Facts, Made, ScoreModel
-from evaltoolkit.designs.matching.in_engine_balance import Groups, bases_of, groups_of, measured
+from evaltoolkit.designs.matching.in_engine_balance import bases_of, groups_of, measured
 from evaltoolkit.designs.matching.in_engine_covariates import must_be_independent, must_overlap, standardized
+from evaltoolkit.designs.matching.in_engine_nearest import in_pairs
 from evaltoolkit.designs.matching.in_engine_people import EnginePeople
 from evaltoolkit.designs.matching.in_engine_sample import HeldMatched, Keep
 from evaltoolkit.designs.matching.in_engine_strata import in_strata
@@ -23,11 +24,10 @@ from evaltoolkit.designs.matching.omitted import Omitted, omitted_from
 from evaltoolkit.designs.matching.options import Options
 from evaltoolkit.designs.matching.outcome_fit import Way
 from evaltoolkit.designs.matching.score import refuse
-from evaltoolkit.errors import DisclosureError, EvaluationError
+from evaltoolkit.errors import EvaluationError
 from evaltoolkit.kernels.omitted_variables import Moments
 from evaltoolkit.reduction.engine_score import HeldFit, fit_chance, predicted
 from evaltoolkit.reduction.people import HeldPeople
-from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
 
 
@@ -108,8 +108,15 @@ def _with_logit(people: HeldPeople, score: HeldFit | None) -> HeldPeople:
     return people if score is None else people.adding({"logit": people.line(score.b)})
 
 
+def _in_pairs(
+    people: HeldPeople, score: HeldFit | None, content: EnginePeople, options: Options, keep: Keep
+) -> HeldMatched:  # fmt: skip
+    return in_pairs(_with_logit(people, score), content, options, keep)
+
+
 _METHODS: dict[str, Callable[[HeldPeople, HeldFit | None, EnginePeople, Options, Keep], HeldMatched]] = {
     "weighting": _weighted, "exact": _in_strata, "coarsened-exact": _in_strata, "subclass": _in_strata,
+    "nearest": _in_pairs,
 }  # fmt: skip
 
 
@@ -117,8 +124,6 @@ def _facts(
     study: Study, options: Options, content: EnginePeople, score: HeldFit | None, matched: HeldMatched
 ) -> EngineFacts:  # fmt: skip
     people, groups, cells, rows = matched.people, matched.groups, small_cells(study), study.counts_people
-    if rows:
-        _enough_to_show(groups, cells, where=study.place("disclosure", "threshold"))
     covariates = content.covariates
     bases = bases_of(people, covariates, groups, cells, rows=rows)
     hidden = [rows and cells.hides(base) for base in bases]
@@ -160,16 +165,6 @@ def _other(study: Study, options: Options, matched: HeldMatched) -> Effect | Non
         return effect_by(study, matched, "regression" if options.effect == "difference" else "difference")
     except EvaluationError:
         return None
-
-
-def _enough_to_show(groups: Groups, cells: SmallCells, *, where: str) -> None:
-    if any(cells.hides(group.used) or group.used == 0 for group in (groups.treated, groups.comparison)):
-        raise DisclosureError(
-            f"one of the two matched groups has fewer than {cells.threshold} people",
-            expected=f"at least {cells.threshold} people in each group, so that nobody can be recognized",
-            todo="put sites or periods together, loosen caliper or exact, or state the agreement that allows less",
-            where=where,
-        )  # fmt: skip
 
 
 def _score_model(people: HeldPeople, score: HeldFit | None, names: tuple[str, ...]) -> ScoreModel:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evaltoolkit.designs.matching.baseline import SPREADS, Baseline, columns_of
 from evaltoolkit.designs.matching.facts import Group
 from evaltoolkit.designs.matching.in_engine_covariates import HeldCovariates
+from evaltoolkit.designs.matching.in_engine_rules import WITHOUT_WINDOWS
 from evaltoolkit.kernels.balance import Balance
 from evaltoolkit.kernels.effect_sizes import baseline_sizes
 from evaltoolkit.reduction.engine_score import fit_outcome
@@ -18,9 +19,6 @@ from evaltoolkit.reduction.people import HeldPeople, count, small_of, sums, wher
 from evaltoolkit.results import SmallCells
 
 FloatArray = NDArray[np.float64]
-
-_NO_WINDOWS = ("polars",)
-"""Engines whose running sums Ibis cannot ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +175,7 @@ def _gaps(
 ) -> FloatArray:
     """Return mean and largest gap of the distribution functions, shape (columns, 2 weightings, 2)."""
     found = np.full((len(names), 2, 2), np.nan)
-    if people.source.backend in _NO_WINDOWS:
+    if people.source.backend in WITHOUT_WINDOWS:
         return found
     for j in shown[:-1] if shown[-1] == len(names) - 1 else shown:
         if not binary[j]:

@@ -27,11 +27,14 @@ class EnginePeople:
     ----------
     source, table
         The engine, and an Ibis expression with ``t`` (1 for the treated), ``y``, the shown covariates ``s0`` ..., the
-        columns ``e0`` ... that must agree, ``d`` (the column to match on) and ``c`` (clusters) where they are asked.
+        columns ``e0`` ... that must agree, ``d`` (the column to match on), ``c`` (clusters) and ``id`` (who it is)
+        where they are named.
     covariates
         What the shown covariates are.
     n_treated, n_comparison
         People in each group.
+    threshold
+        Counts of people from 1 to below it do not leave; 0 where rows are no people.
     """
 
     source: EngineSource
@@ -39,6 +42,7 @@ class EnginePeople:
     covariates: HeldCovariates
     n_treated: int
     n_comparison: int
+    threshold: int
 
     @property
     def n(self) -> int:
@@ -54,7 +58,7 @@ def prepare(study: Study, options: Options, source: EngineSource) -> AnalysisSam
     EvaluationError
         An option needs rows here, a column does not fit, or a group is too small for anything to be shown.
     """
-    refuse(study, options)
+    refuse(study, options, source.backend)
     table = asked(source, study)
     wanted = needed(study, options)
     for name, (role, place) in wanted.items():
@@ -72,11 +76,14 @@ def prepare(study: Study, options: Options, source: EngineSource) -> AnalysisSam
     columns |= {f"e{i}": complete[name] for i, name in enumerate(options.exact)}
     if options.cluster is not None:
         columns["c"] = complete[options.cluster]
+    if study.disclosure.person is not None:
+        columns["id"] = complete[study.disclosure.person]
     if options.column is not None:
         columns["d"] = number(complete, options.column, role="distance", where=study.place("distance"))
     treated, comparison = _groups(source, complete, columns, study, options)
     covariates, shown = held_covariates(source, complete, options, study)
-    people = EnginePeople(source, complete.select(**columns, **shown), covariates, treated, comparison)
+    threshold = study.disclosure.threshold if study.counts_people else 0
+    people = EnginePeople(source, complete.select(**columns, **shown), covariates, treated, comparison, threshold)
     return AnalysisSample(people, flow(treated, comparison))
 
 

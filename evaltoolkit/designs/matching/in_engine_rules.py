@@ -8,10 +8,14 @@ from evaltoolkit.errors import OptionError
 from evaltoolkit.study import Study
 
 _OPEN = 'state release = "open" if rows may come to this machine'
+WITHOUT_WINDOWS = ("polars",)
+"""Engines whose running sums Ibis cannot ask for."""
+MOST_MATCHES = 10
+"""Matches for each person: each is a join of its own on either side."""
 _METHODS = ("weighting", "exact", "coarsened-exact", "subclass", "nearest")
 
 
-def refuse(study: Study, options: Options) -> None:
+def refuse(study: Study, options: Options, backend: str) -> None:
     """Refuse options that need rows on this machine.
 
     Raises
@@ -19,7 +23,7 @@ def refuse(study: Study, options: Options) -> None:
     OptionError
         With an alternative that works in the engine.
     """
-    for key, found, expected, instead in _reasons(study, options):
+    for key, found, expected, instead in _reasons(study, options, backend):
         raise OptionError(
             f"{found}, and the people stay in the engine", expected=expected, todo=f"{instead}, or {_OPEN}",
             where=study.place(*key.split(".")),
@@ -29,8 +33,9 @@ def refuse(study: Study, options: Options) -> None:
 Reason = tuple[str, str, str, str]
 
 
-def _reasons(study: Study, options: Options) -> list[Reason]:
+def _reasons(study: Study, options: Options, backend: str) -> list[Reason]:
     found = [*_of_method(options), *_of_score(options), *_of_people(options), *_of_errors(study, options)]
+    found.append(_of_engine(options, backend))
     return [reason for applies, *rest in found if applies for reason in [(rest[0], rest[1], rest[2], rest[3])]]
 
 
@@ -51,6 +56,8 @@ def _of_method(options: Options) -> list[Rule]:
         (options.reuse is not None, "reuse", "a limit on reuse looks at people one after another", "no limit",
          "leave reuse out"),
         (near and options.averages_ties, "ties", "averages over ties are asked for", "ties = 'one'", "leave ties out"),
+        (near and options.ratio > MOST_MATCHES, "ratio", f"{options.ratio} matches for each person are asked for",
+         f"at most {MOST_MATCHES}", "ask for fewer"),
         (bool(options.calipers), "calipers", "calipers on columns are asked for", "a caliper on the score",
          "use caliper and exact"),
         (bool(options.antiexact), "antiexact", "columns are named on which pairs must differ", "exact only",
@@ -86,6 +93,14 @@ def _of_people(options: Options) -> list[Rule]:
         (bool(options.placebo_outcomes), "placebo_outcomes", "placebo outcomes are asked for", "none",
          "run a study of its own with the placebo as its outcome"),
     ]  # fmt: skip
+
+
+def _of_engine(options: Options, backend: str) -> Rule:
+    needs = backend in WITHOUT_WINDOWS and options.method in ("subclass", "nearest")
+    return (
+        needs, "method", f"method = '{options.method}' needs running counts, which Ibis cannot ask {backend} for",
+        "method = 'weighting', 'exact' or 'coarsened-exact'", "choose one, or read the same files with DuckDB",
+    )  # fmt: skip
 
 
 def _of_errors(study: Study, options: Options) -> list[Rule]:

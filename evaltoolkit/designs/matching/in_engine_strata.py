@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from evaltoolkit.designs.matching.facts import Made
 from evaltoolkit.designs.matching.in_engine_balance import groups_of
 from evaltoolkit.designs.matching.in_engine_matched import HeldSample, matched_effect
 from evaltoolkit.designs.matching.in_engine_people import EnginePeople
-from evaltoolkit.designs.matching.in_engine_sample import HeldMatched, Keep, scaled, target_of
+from evaltoolkit.designs.matching.in_engine_sample import HeldMatched, Keep, line_of, scaled, target_of
 from evaltoolkit.designs.matching.keys import Bins
 from evaltoolkit.designs.matching.matched import Fact
 from evaltoolkit.designs.matching.options import Options, words_of
@@ -37,7 +38,7 @@ def in_strata(people: HeldPeople, content: EnginePeople, options: Options, keep:
         names = [f"e{i}" for i in range(len(options.exact))] or [f"s{j}" for j in range(len(_shown(content)))]
         people = people.adding({f"k{i}": people[name] for i, name in enumerate(names)})
     keys = tuple(name for name in people.table.columns if name[0] == "k" and name[1:].isdigit())
-    people, n_sets = _weights(people, keys, options, keep)
+    people, n_sets = _weights(people, keys, options, keep, content.threshold)
     if options.method == "subclass" and n_sets < options.subclasses:
         raise NoComparisonError(
             f"one of the {options.subclasses} subclasses lacks treated or comparison people",
@@ -151,22 +152,15 @@ def _between(low: Any, high: Any, share: float) -> Any:
     return low + (high - low) * share if share < 0.5 else high - (high - low) * (1.0 - share)
 
 
-def line_of(people: HeldPeople, options: Options) -> Any:
-    """Return what people are compared by: the logit of the score where the caliper counts in that, else the score."""
-    p = people["p"]
-    return people["logit"] if options.caliper_scale == "sd-logit" and options.column is None else p
-
-
 def _weights(
-    people: HeldPeople, keys: tuple[str, ...], options: Options, keep: Keep
+    people: HeldPeople, keys: tuple[str, ...], options: Options, keep: Keep, threshold: int
 ) -> tuple[HeldPeople, int]:  # fmt: skip
     """Return people with the weights that follow from their strata, and how many strata hold both groups."""
-    import ibis
-
-    people = keep(people, "strata")
-    window = ibis.window(group_by=list(keys))
-    treated, everybody = people["t"].sum().over(window), people["z0"].sum().over(window)
-    people = people.adding({"n1": treated, "n0": everybody - treated})
+    table = keep(people, "strata").table
+    by = {f"in_{key}": table[key] for key in keys}
+    strata = table.group_by(**by).aggregate(n1=table["t"].sum(), n0=(1.0 - table["t"]).sum())
+    joined = table.join(strata, [table[key] == strata[f"in_{key}"] for key in keys])
+    people = dataclasses.replace(people, table=joined.drop(*by))
     n1, n0, t = people["n1"], people["n0"], people["t"] == 1
     goal = {"ATT": n1, "ATC": n0}.get(options.estimand, n1 + n0)
     both = (n1 > 0) & (n0 > 0)
@@ -174,4 +168,4 @@ def _weights(
     people = keep(people.adding({"raw": raw}), "weights")
     n1, n0, inside = people["n1"], people["n0"], people["raw"] > 0
     found = people.sums({"sets": where(inside, 1.0 / (n1 + n0)).sum()}, "number of strata")
-    return keep(scaled(people), "weights"), round(found["sets"])
+    return keep(scaled(people, threshold), "weights"), round(found["sets"])
