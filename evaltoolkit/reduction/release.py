@@ -158,7 +158,7 @@ def _totals(moments: PanelMoments) -> Iterator[_Check]:
             return
         totals = _whole(table.m + np.outer(table.n, table.shift), plan)
     yield "total of the outcome in each cell and period", _found("totals", _small(totals, plan), words)
-    if plan.kind == "binary":
+    if plan.kind == "binary" and plan.counts_people:
         rest = table.units[:, None] - totals
         missing = words.replace("totals", "people without the outcome, in numbers")
         yield "people without the outcome in each cell and period", _found("complements", _small(rest, plan), missing)
@@ -209,6 +209,7 @@ def _places(moments: PanelMoments) -> Iterator[_Check]:
         squares = np.diagonal(zero.Q, axis1=1, axis2=2)
         least = np.rint((zero.m - np.sqrt(np.maximum(2 * squares - zero.m**2, 0))) / 2)
     else:
+        words = "sums of two places, whose single values follow from them and cannot be checked"
         least = np.full(table.m.shape, 1.0)
     bad = _small(least, plan) & two[:, None]
     yield "values of places in cells of two", _found("two-places", bad, words)
