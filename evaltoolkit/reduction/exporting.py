@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from evaltoolkit.errors import DisclosureError, OptionError
 from evaltoolkit.kernels.cohort_moments import CohortMoments
+from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.moments import Account, PanelMoments
-from evaltoolkit.reduction.release import Finding, ReleaseReport, release_report, without
+from evaltoolkit.reduction.release import Finding, ReleaseReport, observed, release_report, without
 
 FloatArray = NDArray[np.float64]
 
@@ -55,9 +57,16 @@ def shareable_account(moments: PanelMoments) -> tuple[Account, bool]:
     left_out = np.array([account.n_incomplete, account.n_always, account.n_read - account.n_rows], dtype=np.float64)
     if not plan.counts_people or not ((left_out > 0) & (left_out < plan.threshold)).any():
         return account, False
-    n = int(moments.table.units.sum())
-    rows = n * moments.table.periods.size
+    n = int(_units_of_cells(moments).sum())
+    rows = int(_units_of_cells(moments) @ observed(moments.table).sum(axis=1))
     return Account(rows, rows, n, 0, 0), True
+
+
+def _units_of_cells(moments: PanelMoments) -> NDArray[np.int64]:
+    table = moments.table
+    if isinstance(table, CohortMoments):
+        return table.units
+    return np.bincount(table.cell, weights=table.units, minlength=table.cohort.size).astype(np.int64)
 
 
 def _said(finding: Finding) -> str:
@@ -75,17 +84,34 @@ def _coarser(moments: PanelMoments, report: ReleaseReport) -> str:
             return "evaluate without weights and with clusters that are the units, or give out the result only"
         return "reduce the data anew; the largest values were not looked at"
     names = moments.plan.covariates
+    if isinstance(moments.table, ClusterMoments):
+        return "evaluate with clusters of more units, or with the units as clusters"
+    if moments.table.there is not None and not release_report(_whole_units(moments)).findings:
+        return 'leave out units that lack a period: incomplete = "drop" in the design file'
     wider = (
         "use wider periods (years in place of quarters), starts that more units share, or fewer agencies with more "
         "units each"
     )
-    if not names or not isinstance(moments.table, CohortMoments):
+    if not names:
         return wider
     left = {name: release_report(without(moments, name)).bad_cells for name in names}
     worst = min(names, key=lambda name: left[name])
     after = "no such cell is" if left[worst] == 0 else f"{left[worst]:,} such cells are"
     found = f"make '{worst}' coarser ({_how(moments, worst)}) or leave it out: without it {after} left"
     return found if left[worst] == 0 else f"{found}; then {wider}"
+
+
+def _whole_units(moments: PanelMoments) -> PanelMoments:
+    """Return the sums of units that were observed in every period."""
+    table = moments.table
+    assert isinstance(table, CohortMoments)
+    kept = observed(table).all(axis=1)
+    parts = {name: getattr(table, name)[kept] for name in ("design", "cohort", "units", "n", "m", "N2", "M2", "Q")}
+    return dataclasses.replace(
+        moments, table=dataclasses.replace(table, **parts, there=None),
+        counts=None if moments.counts is None else moments.counts[kept],
+        dominance=None if moments.dominance is None else moments.dominance[kept],
+    )  # fmt: skip
 
 
 def _how(moments: PanelMoments, name: str) -> str:
@@ -103,7 +129,8 @@ def _check_shift(moments: PanelMoments) -> None:
     table = moments.table
     if moments.plan.shift is not None or not isinstance(table, CohortMoments):
         return
-    n, N2 = table.n.sum(), table.N2.sum()
+    seen = observed(table)
+    n, N2 = np.maximum(table.n @ seen, 1e-300), np.maximum(table.N2 @ seen, 1e-300)
     mean = table.shift + table.m.sum(axis=0) / n
     square = np.diagonal(table.Q.sum(axis=0)) / N2
     spread = np.sqrt(np.maximum(square - (table.M2.sum(axis=0) / N2) ** 2, 0.0))

@@ -22,6 +22,7 @@ from evaltoolkit.reduction.plan import PanelPlan
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 _Numbers = list[FiniteFloat]
 _EDGE = 1 << 62
 
@@ -65,6 +66,7 @@ class _Cell(_Part):
     start: int | None
     values: dict[str, str | FiniteFloat]
     label: str
+    observed: list[Literal[0, 1]] | None = None
     units: int | None = Field(None, ge=1)
     sums: _Numbers | None = None
     products: _Numbers | None = None
@@ -185,8 +187,11 @@ def moments_of(file: MomentsFile, where: str) -> PanelMoments:
     begun = np.array([NEVER if cell.start is None else cell.start for cell in file.cells], dtype=np.int64)
     starts, cohort = np.unique(begun, return_inverse=True)
     design = np.column_stack([np.ones(begun.size), [place[row] for row in rows]])
+    there = None
+    if file.cells[0].observed is not None:
+        there = np.array([cell.observed for cell in file.cells], dtype=np.bool_)
     shared = (starts, np.array(steps, dtype=np.int64), design, cohort.astype(np.int64))
-    table = _cohort_table(file, shared) if file.clusters is None else _cluster_table(file, shared)
+    table = _cohort_table(file, shared, there) if file.clusters is None else _cluster_table(file, shared, there)
     counts = None if file.cells[0].counts is None else np.array([c.counts for c in file.cells], dtype=np.float64)
     account = (file.rows.read, file.rows.kept, file.units.all, file.units.incomplete, file.units.always_treated)
     f = file.fingerprints
@@ -237,10 +242,11 @@ def _check_shapes(file: MomentsFile, plan: PanelPlan, where: str) -> None:
             "sums": (cell.sums, None if clustered else T), "products": (cell.products, None if clustered else long),
             "squared_weight_sums": (cell.squared_weight_sums, T if weighted and not clustered else None),
             "counts": (cell.counts, T if told else None),
+            "observed": (cell.observed, None if file.cells[0].observed is None else T),
         }  # fmt: skip
         wrong = [name for name, (values, size) in sizes.items() if (None if values is None else len(values)) != size]
         bare = {cell.weight is None, cell.squared_weight is None} != {not (weighted and not clustered)}
-        key = (cell.start, tuple(sorted(cell.values.items())))
+        key = (cell.start, tuple(sorted(cell.values.items())), tuple(cell.observed or ()))
         if wrong or bare or (cell.units is None) != clustered or set(cell.values) != set(plan.covariates):
             raise _shape(
                 f"cell {i + 1} has the wrong numbers ({', '.join(wrong) or 'units, weights or values'})", where
@@ -256,7 +262,7 @@ def _check_shapes(file: MomentsFile, plan: PanelPlan, where: str) -> None:
 _Shared = tuple[IntArray, IntArray, FloatArray, IntArray]
 
 
-def _cohort_table(file: MomentsFile, shared: _Shared) -> CohortMoments:
+def _cohort_table(file: MomentsFile, shared: _Shared, there: Mask | None) -> CohortMoments:
     cells, T = file.cells, len(file.shift)
     units = np.array([cell.units for cell in cells], dtype=np.int64)
     m = np.array([cell.sums for cell in cells], dtype=np.float64)
@@ -269,14 +275,14 @@ def _cohort_table(file: MomentsFile, shared: _Shared) -> CohortMoments:
     rows, columns = np.triu_indices(T)
     Q[:, rows, columns] = np.array([cell.products for cell in cells], dtype=np.float64)
     Q[:, columns, rows] = Q[:, rows, columns]
-    return CohortMoments(*shared, units, n, m, N2, M2, Q, np.array(file.shift, dtype=np.float64))
+    return CohortMoments(*shared, units, n, m, N2, M2, Q, np.array(file.shift, dtype=np.float64), there)
 
 
 def _cluster_names(file: MomentsFile) -> tuple[str, ...]:
     return tuple(sorted({pair.cluster for pair in file.clusters or []}))
 
 
-def _cluster_table(file: MomentsFile, shared: _Shared) -> ClusterMoments:
+def _cluster_table(file: MomentsFile, shared: _Shared, there: Mask | None) -> ClusterMoments:
     pairs = file.clusters or []
     cluster = np.searchsorted(_cluster_names(file), [pair.cluster for pair in pairs])
     cell, units = (np.array([getattr(p, name) for p in pairs], dtype=np.int64) for name in ("cell", "units"))
@@ -284,5 +290,5 @@ def _cluster_table(file: MomentsFile, shared: _Shared) -> ClusterMoments:
     m = np.array([pair.sums for pair in pairs], dtype=np.float64)
     return ClusterMoments(
         *shared, np.unique(cluster).astype(np.int64), cluster.astype(np.int64), cell, units, n, m,
-        np.array(file.shift, dtype=np.float64),
+        np.array(file.shift, dtype=np.float64), there,
     )  # fmt: skip

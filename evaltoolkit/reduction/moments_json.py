@@ -141,6 +141,8 @@ def _cells(moments: PanelMoments) -> list[dict[str, Any]]:
         values = {name: v if isinstance(v, str) else _number(v) for name, v in zip(plan.covariates, row, strict=True)}
         label = "never" if start == NEVER else moments.calendar.label(start)
         cell: dict[str, Any] = {"start": None if start == NEVER else start, "label": label, "values": values}
+        if table.there is not None:
+            cell["observed"] = table.there[s].astype(int).tolist()
         if isinstance(table, CohortMoments):
             cell |= _sums(table, s, weighted=plan.weights is not None)
         if moments.counts is not None:

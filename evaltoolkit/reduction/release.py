@@ -120,8 +120,16 @@ def without(moments: PanelMoments, covariate: str) -> PanelMoments:
     )  # fmt: skip
 
 
-def _keys(table: CohortMoments) -> list[tuple[int, float]]:
-    return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), strict=True))
+def _keys(table: CohortMoments) -> list[tuple[int, float, bytes]]:
+    seen = [row.tobytes() for row in observed(table)]
+    return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), seen, strict=True))
+
+
+def observed(table: CohortMoments | ClusterMoments) -> Mask:
+    """Return in which periods the units of each cell were observed, shape (S, T)."""
+    if table.there is not None:
+        return table.there
+    return np.ones((table.cohort.size, table.periods.size), dtype=np.bool_)
 
 
 _Check = tuple[str, Finding | None]
@@ -151,17 +159,22 @@ def _totals(moments: PanelMoments) -> Iterator[_Check]:
     if not plan.outcome_counts:
         return
     words = f"totals of 1 to {plan.threshold - 1}" + ("" if plan.show_zero else ", or of 0")
-    totals = moments.counts
+    totals, seen = moments.counts, observed(table)
+    if isinstance(table, ClusterMoments):
+        seen = seen[table.cell]
     if isinstance(table, ClusterMoments) or totals is None:
         if plan.population is not None or plan.weights is not None:
             yield from _unchecked("totals of each cluster", table)
             return
-        totals = _whole(table.m + np.outer(table.n, table.shift), plan)
-    yield "total of the outcome in each cell and period", _found("totals", _small(totals, plan), words)
-    if plan.kind == "binary" and plan.counts_people:
+        totals = _whole(table.m + np.outer(table.n, table.shift) * seen, plan)
+    yield "total of the outcome in each cell and period", _found("totals", _small(totals, plan) & seen, words)
+    if plan.kind == "binary":
         rest = table.units[:, None] - totals
         missing = words.replace("totals", "people without the outcome, in numbers")
-        yield "people without the outcome in each cell and period", _found("complements", _small(rest, plan), missing)
+        yield (
+            "people without the outcome in each cell and period",
+            _found("complements", _small(rest, plan) & seen, missing),
+        )
 
 
 def _whole(values: FloatArray, plan: PanelPlan) -> FloatArray:
@@ -183,13 +196,14 @@ def _products(moments: PanelMoments) -> Iterator[_Check]:
     zero = table.shifted(np.zeros(table.shift.size))
     both, totals = np.rint(zero.Q), np.rint(zero.m)
     words = f"products of two periods of 1 to {plan.threshold - 1}"
-    upper = np.triu(np.ones(both.shape[1:], dtype=np.bool_), k=plan.kind == "binary")
+    seen = observed(table)
+    upper = np.triu(seen[:, :, None] & seen[:, None, :], k=plan.kind == "binary")
     bad = _small(both, plan) & upper
     if plan.kind == "binary":
         # What the table of two periods holds besides: the outcome in one alone, and in neither.
         alone = totals[:, :, None] - both
         neither = table.units[:, None, None] - totals[:, None, :] - alone
-        distinct = upper | upper.T
+        distinct = upper | upper.transpose(0, 2, 1)
         bad = np.concatenate([bad, _small(alone, plan) & distinct, _small(neither, plan) & upper], axis=1)
         words = f"people with the outcome in both, one or none of two periods, 1 to {plan.threshold - 1} of them"
     yield "sum of products of any two periods in each cell", _found("pairs", bad, words)
@@ -211,7 +225,7 @@ def _places(moments: PanelMoments) -> Iterator[_Check]:
     else:
         words = "sums of two places, whose single values follow from them and cannot be checked"
         least = np.full(table.m.shape, 1.0)
-    bad = _small(least, plan) & two[:, None]
+    bad = _small(least, plan) & two[:, None] & observed(table)
     yield "values of places in cells of two", _found("two-places", bad, words)
 
 

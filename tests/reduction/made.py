@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from evaltoolkit.data import Calendar
-from evaltoolkit.kernels.cohort_moments import cohort_moments
 from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.kernels.moment_clusters import cluster_moments
+from evaltoolkit.kernels.pattern_moments import pattern_clusters, pattern_moments
 from evaltoolkit.reduction.fingerprints import fingerprints
 from evaltoolkit.reduction.moments import Account, PanelMoments
 from evaltoolkit.reduction.moments_json import Exported
@@ -41,7 +40,7 @@ def moments(
     shift: Any = None,
     names: Any = None,
 ) -> PanelMoments:
-    """Reduce outcomes (n, T) of units with starts and places of their values in ``VALUES``."""
+    """Reduce outcomes (n, T), NaN for none, of units with starts and places of their values in ``VALUES``."""
     y = np.asarray(y, dtype=np.float64)
     n, T = y.shape
     design = np.column_stack([np.ones(n), place])
@@ -50,17 +49,18 @@ def moments(
     prints = None if names is None else fingerprints(names, by)
     periods, labels = YEARS[:T], ()
     if clusters is None:
-        table: Any = cohort_moments(y, np.asarray(start), periods, design, weights, shift)
+        table: Any = pattern_moments(y, np.asarray(start), periods, design, weights, shift)
     else:
         labels = tuple(str(label) for label in np.unique(clusters))
         codes = np.searchsorted(np.unique(clusters), clusters)
-        table = cluster_moments(y, np.asarray(start), periods, design, codes, weights, shift)
+        table = pattern_clusters(y, np.asarray(start), periods, design, codes, weights, shift)
     counts = None
     if by.outcome_counts:
-        keys = list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), strict=True))
+        there = np.ones((table.cohort.size, T), dtype=bool) if table.there is None else table.there
+        keys = list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), there.tolist(), strict=True))
         counts = np.zeros((len(keys), T))
         for row, g, z in zip(y, np.asarray(start).tolist(), np.asarray(place, dtype=float).tolist(), strict=True):
-            counts[keys.index((g, z))] += row
+            counts[keys.index((g, z, np.isfinite(row).tolist()))] += np.nan_to_num(row)
     return PanelMoments(by, Calendar("year"), table, values, counts, account, labels, fingerprints=prints)
 
 

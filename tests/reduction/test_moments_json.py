@@ -22,6 +22,9 @@ from tests.reduction.made import ABOUT, moments, plan, world
 def same(a: PanelMoments, b: PanelMoments) -> None:
     for field in dataclasses.fields(a.table):
         x, y = getattr(a.table, field.name), getattr(b.table, field.name)
+        assert (x is None) == (y is None), field.name
+        if x is None:
+            continue
         if field.name == "there" and x is None:
             assert y is None
             continue
@@ -67,6 +70,16 @@ def test_counts_fingerprints_and_a_negative_zero_come_back() -> None:
     same(made, found)
     assert found.fingerprints is not None
     assert found.fingerprints.complete
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+def test_periods_without_an_observation_come_back(*, clusters: bool) -> None:
+    y, start, place = world(7, n=120)
+    y[:30, 1], y[20:50, 3] = np.nan, np.nan
+    courts = np.random.default_rng(7).choice(["Ash", "Elm"], 120) if clusters else None
+    made = moments(y, start, place, by=plan(cluster="court" if clusters else None), clusters=courts)
+    assert made.table.there is not None
+    same(made, read(written(made, ABOUT), "a.json")[0])
 
 
 def test_whole_numbers_are_written_as_such() -> None:
@@ -147,6 +160,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "counts where nothing is counted": (first("counts", [1, 2, 3, 4]), "(counts)"),
     "other covariates": (first("values", {"age": 0, "sex": "f"}), "cell 1"),
     "a cell twice": (lambda raw: raw["cells"].append(raw["cells"][0]), "is there twice"),
+    "some periods unobserved in one cell": (first("observed", [1, 1, 1]), "(observed)"),
     "clusters without a cluster": (
         lambda raw: raw.__setitem__("clusters", [{"cluster": "a", "cell": 0, "units": 3, "weight": 3, "sums": []}]),
         "do not belong together",

@@ -159,6 +159,21 @@ def test_clusters_are_looked_at_one_by_one() -> None:
     assert found == {"people": (1, 1), "totals": (1, 2)}
 
 
+def test_periods_without_an_observation_give_nothing_away() -> None:
+    by, y = plan(kind="binary", show_zero=False), people(20, 30, 40, 50).astype(float)
+    y = np.concatenate([np.column_stack([y, y[:, 0]]), np.column_stack([y, np.full(len(y), np.nan)])])
+    n = len(y)
+    made = moments(y, np.full(n, 2019), np.zeros(n), by=by, shift=np.array([0.5, 0.2, 0.1]))
+    # The third period repeats the first where it was observed: nobody has one of the two alone.
+    assert kinds(made) == {"pairs": (1, 2)}
+    assert kinds(dataclasses.replace(made, plan=plan(kind="binary"))) == {}
+    y[-3:, 1] = np.nan
+    few = moments(y, np.full(n, 2019), np.zeros(n), by=plan(kind="binary"))
+    assert kinds(few)["people"] == (1, 1)
+    with pytest.raises(DisclosureError, match='incomplete = "drop"'):
+        exportable(few)
+
+
 def many(seed: int = 6) -> PanelMoments:
     """People whose cells are large by area, and small by age."""
     rng = np.random.default_rng(seed)
