@@ -46,7 +46,7 @@ def export_moments(study: Study, source: Source | None = None) -> str:
     design = on_moments(design_of(study), study)
     options = design_of(study).parse(study)
     plan = design.plan(study, options)
-    _no_identifier(study, plan)
+    _may_leave(study, plan)
     chosen = open_source(study) if source is None else source
     with held_still(chosen, study):
         moments = design.reduced(study, options, chosen)
@@ -135,8 +135,14 @@ def _in_the_file(plan: PanelPlan) -> tuple[Leaving, ...]:
     return (*found, Leaving("the file: fingerprints", (), words))
 
 
-def _no_identifier(study: Study, plan: PanelPlan) -> None:
-    """Refuse a plan whose cells, clusters or filters are values of a column that identifies people."""
+def _may_leave(study: Study, plan: PanelPlan) -> None:
+    """Refuse a study that keeps sums by cell in, or whose cells, clusters or filters are of a column of identifiers."""
+    if study.data.release == "strict":
+        raise DisclosureError(
+            'the study says release = "strict", so sums by cell stay where they are', expected='release = "moments"',
+            todo="state it under [data], if the agreement for these data allows it",
+            where=study.place("data", "release"),
+        )  # fmt: skip
     secret = study.disclosure.secret_columns
     columns = (*plan.covariates, plan.cluster, *(column for column, _, _ in plan.keep))
     for column in columns:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.notebook.running import RowKind, evaluated
@@ -48,13 +48,14 @@ def did(
     rows: RowKind = "aggregates",
     identifiers: Sequence[str] = (),
     release: str | None = None,
+    moments: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Difference-in-differences: compare the change where the program started with the change where it had not.
 
     Parameters
     ----------
     frame
-        One row per unit and period. Never changed.
+        One row per unit and period, never changed; or ``ev.connect(...)``, or sums of agencies from ``ev.add_moments``.
     outcome
         Column name, or an ``Outcome`` that says what it measures and its role.
     unit, time, first_treated
@@ -102,6 +103,9 @@ def did(
         What a row is, and columns that identify people, for disclosure control.
     release
         ``open`` where the frame is a table in an engine (``ev.connect``) whose rows may come.
+    moments
+        How rows become sums where they stay where they are: ``{"grid": {"income": [10, 20]}}`` cuts a covariate into
+        categories; ``shift``, ``periods``, ``starts`` as under ``[moments]`` in a design file.
 
     Returns
     -------
@@ -135,7 +139,7 @@ def did(
         "weights": weights, "eligible": eligible, "family": family, "period_effects": period_effects,
         "weighting": weighting, "panel": panel, "incomplete": incomplete,
         "balance_event_times": balance_event_times, "event_window": event_window,
-        "placebo_outcomes": list(placebo_outcomes),
+        "placebo_outcomes": list(placebo_outcomes), "moments": moments,
     }  # fmt: skip
     shared = {
         "title": title, "program": program, "rows": rows, "identifiers": identifiers, "release": release,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaltoolkit.data import EngineSource, FileSource, FrameSource, Source
+from evaltoolkit.errors import OptionError
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.federation import export_moments as _export_moments
 from evaltoolkit.federation import from_moments as _from_moments
@@ -103,6 +104,11 @@ def export_moments(study: str | Path | Study | Evaluation, path: str | Path, *, 
     ...
     evaltoolkit.errors.DesignFileValueError: there is no design file 'no_such_file.toml'...
     """
+    if Path(path).suffix.lower() != ".json":
+        raise OptionError(
+            f"the file of sums is called '{Path(path).name}'", expected="a name that ends in .json",
+            todo="give it such a name", where="path",
+        )  # fmt: skip
     known = study.study if isinstance(study, Evaluation) else study
     asked = known if isinstance(known, Study) else load_study(known)
     text = _export_moments(asked, _source(source))

@@ -251,12 +251,23 @@ def test_identifiers_are_no_cells(folder: Path) -> None:
         export_moments(by, FrameSource(panel(10)))
 
 
+def test_sums_that_stay_in(folder: Path) -> None:
+    with pytest.raises(DisclosureError, match="'?strict"):
+        export_moments(study(data={"release": "strict"}), FrameSource(panel(10)))
+    with pytest.raises(OptionError, match="ends in [.]json"):
+        ev.export_moments(study(), folder / "sums.txt", source=panel(10))
+
+
 def test_in_python(folder: Path) -> None:
-    frame = panel(11)
-    named = files(folder, split(frame, 2), study())
+    frame, chosen = panel(11), SETTINGS[-1]
+    named = [
+        ev.export_moments(study(**chosen), folder / f"agency_{i}.json", source=part)
+        for i, part in enumerate(split(frame, 2))
+    ]
     asked: dict[str, Any] = {
         "outcome": ev.Outcome(column="y", role="wellbeing"), "unit": "person", "time": "year", "first_treated": "start",
-        "covariates": ["age"],
+        "covariates": ["age", "score"],
     }  # fmt: skip
-    apart, pooled = ev.did(ev.add_moments(named), **asked), ev.did(frame, **asked)
+    apart = ev.did(ev.add_moments(named), **asked, moments=chosen["moments"])
+    pooled = ev.did(by_category(frame, chosen), **asked)
     np.testing.assert_allclose(apart.result.headline.estimate, pooled.result.headline.estimate, **EXACT)
