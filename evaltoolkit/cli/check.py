@@ -47,7 +47,7 @@ def _table(found: list[Finding]) -> str:
 
 def findings_of(file: Path, *, allow_outside: bool = False) -> list[Finding]:
     """Return the findings about one design file and its data."""
-    from evaltoolkit.data import findings, open_source
+    from evaltoolkit.data import EngineSource, findings, open_source
     from evaltoolkit.pipeline import load_study, prepare
 
     found: list[Finding] = []
@@ -55,13 +55,22 @@ def findings_of(file: Path, *, allow_outside: bool = False) -> list[Finding]:
         study = load_study(file, allow_outside=allow_outside)
         found += [*_words(study), *_left_open(study)]
         source = open_source(study)
-        rows = source.rows(study)
-        found += findings(rows, study, column_roles(study))
+        if isinstance(source, EngineSource) and study.data.release != "open":
+            found.append(_kept_in_engine())
+        else:
+            found += findings(source.rows(study), study, column_roles(study))
         if not _open_settings(study):
             prepare(study, source)
     except EvaluationError as error:
         return [*found, _stop(error)]
     return found
+
+
+def _kept_in_engine() -> Finding:
+    from evaltoolkit.data import Finding
+
+    text = "the rows stay in the engine, so single rows were not looked at; what the design needs of them was"
+    return Finding("C-ENGINE", "info", "rows", text)
 
 
 def _stop(error: EvaluationError) -> Finding:

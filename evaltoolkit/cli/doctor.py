@@ -13,16 +13,35 @@ from pathlib import Path
 import typer
 
 from evaltoolkit.cli.console import console_of, table_text
+from evaltoolkit.errors import EvaluationError
 
 _OLDEST = (3, 11)
-_NEEDED = ("linearmodels", "matplotlib", "numpy", "pandas", "pydantic", "scipy", "statsmodels", "typer", "typst")
-_OPTIONAL = ("pyarrow", "pyreadstat", "python-calamine")
+_NEEDED = (
+    "linearmodels",
+    "matplotlib",
+    "narwhals",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "statsmodels",
+    "typer",
+    "typst",
+)
+_OPTIONAL = {
+    "pyarrow": "files", "pyreadstat": "files", "python-calamine": "files", "duckdb": "engines",
+    "ibis-framework": "engines", "psycopg": "postgres", "pyspark": "spark",
+}  # fmt: skip
 
 
 def doctor(ctx: typer.Context) -> None:
     """Check the environment: Python, packages, fonts, the PDF compiler, a writable folder, the locale."""
-    checks = [_python(), *(_package(name) for name in _NEEDED), *(_package(name, needed=False) for name in _OPTIONAL)]
-    checks += [_tried("fonts", _fonts), _tried("pdf", _compile), _tried("folder", _writable), _locale()]
+    checks = [
+        _python(),
+        *(_package(name) for name in _NEEDED),
+        *(_package(name, extra) for name, extra in _OPTIONAL.items()),
+    ]
+    checks += [_tried("fonts", _fonts), _tried("pdf", _compile), _tried("folder", _writable), _locale(), _java()]
     code = 2 if any(status == "problem" for _, status, _ in checks) else 0
     console_of(ctx).answer(
         "doctor",
@@ -37,14 +56,22 @@ def _python() -> tuple[str, str, str]:
     return "python", "ok" if sys.version_info >= _OLDEST else "problem", platform.python_version()
 
 
-def _package(name: str, *, needed: bool = True) -> tuple[str, str, str]:
+def _package(name: str, extra: str | None = None) -> tuple[str, str, str]:
     try:
         return name, "ok", importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        lacking = (
-            "not installed" if needed else "not installed; pip install 'evaltoolkit[files]' reads more kinds of file"
-        )
-        return name, "problem" if needed else "optional", lacking
+        lacking = "not installed" if extra is None else f"not installed; pip install 'evaltoolkit[{extra}]'"
+        return name, "problem" if extra is None else "optional", lacking
+
+
+def _java() -> tuple[str, str, str]:
+    from evaltoolkit.data import spark
+
+    try:
+        spark.require_java("")
+    except EvaluationError as error:
+        return "java", "optional", f"{error.found}; only Spark needs it"
+    return "java", "ok", "for Spark"
 
 
 def _tried(name: str, check: Callable[[], str]) -> tuple[str, str, str]:

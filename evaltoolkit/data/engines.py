@@ -257,7 +257,7 @@ class EngineSource:
         self._progress(what)
         if self._audit is None:
             return self._run(run)
-        number = self._audit.asked(what, self._run(lambda: self.sql(query)) or repr(query), self._context)
+        number = self._audit.asked(what, self._run(lambda: self._words(query)), self._context)
         try:
             found = self._run(run)
         except EvaluationError:
@@ -266,6 +266,12 @@ class EngineSource:
         came = found if isinstance(found, pd.DataFrame) else pd.DataFrame()
         self._audit.left(number, len(came), tuple(map(str, came.columns)))
         return found
+
+    def _words(self, query: Any) -> str:
+        """Return a query as text; where there is no SQL, as Ibis writes it, never its result."""
+        from ibis.expr.format import pretty
+
+        return self.sql(query) or pretty(query)
 
     def _run(self, query: Callable[[], Any]) -> Any:
         try:

@@ -12,6 +12,7 @@ import pytest
 
 import evaltoolkit.cli.run
 import evaltoolkit.pipeline
+from evaltoolkit.cli import main
 from evaltoolkit.cli.app import app
 from tests.cli.conftest import Call
 
@@ -185,3 +186,24 @@ def test_letters_without_a_font_are_warned_about(project: Path, call: Call) -> N
     code, _, err = call("report", str(result), "--out", "again")
     assert code == 0
     assert "E-RPT-FONT" in err
+
+
+def test_check_looks_at_what_an_engine_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "x.db")) as connection:
+        connection.execute(
+            "create table calls as select (2000 + i // 12) || '-' || lpad((i % 12 + 1)::varchar, 2, '0') as month, "
+            "20 + i % 7 as n from range(48) r(i)"
+        )
+    (tmp_path / "designs").mkdir()
+    file = tmp_path / "designs" / "calls.toml"
+    file.write_text(
+        'version = 1\ndesign = "interrupted-time-series"\ntitle = "Calls"\ntime = "month"\ninterruption = "2002-01"\n'
+        'every = "month"\n[data]\nsource = "duckdb:///../x.db?table=calls"\n[outcome]\ncolumn = "n"\n'
+    )
+    assert main(["check", str(file)]) == 0
+    assert "the rows stay in the engine" in capsys.readouterr().out
+    file.write_text(file.read_text().replace("2002-01", "2009-01"))
+    assert main(["check", str(file)]) == 2
+    assert "E-DESIGN-PREPERIOD" in capsys.readouterr().out
