@@ -17,13 +17,11 @@ from evaltoolkit.errors import (
     OptionError,
     TreatmentTimingError,
 )
-from evaltoolkit.kernels.cohort_moments import CohortMoments
-from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.reduction.assembling import BITS, assembled
 from evaltoolkit.reduction.long_form import Rows
 from evaltoolkit.reduction.moments import Account, PanelMoments
 from evaltoolkit.reduction.plan import Bound, PanelPlan
-from evaltoolkit.reduction.small_sums import COMPLETE, EARLY, INCOMPLETE, LARGEST_SHARE, REVERTS, TWICE, released
+from evaltoolkit.reduction.small_sums import COMPLETE, EARLY, INCOMPLETE, REVERTS, TWICE, leaving, released
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,7 +35,9 @@ MOST_CELLS: Final = 5_000
 def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMoments:
     """Reduce a panel in the engine.
 
-    Units that lack a period are counted and left out, as are those that start in or before the first period.
+    Units that start in or before the first period are counted and left out. So are those that lack a period, unless the
+    plan keeps them: then the periods that they have are part of their cell, and they are left out only where a cell of
+    theirs would rest on too few people.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMo
     DataChangedError
         The table changed while it was read.
     """
-    plan, source = bound.plan, rows.source
+    source = rows.source
     _few_cells(rows)
     wide = wide_form(rows.long(bound), bound)
     several = any(True for _ in _pairs(wide, bound, first=False))
@@ -67,9 +67,9 @@ def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMo
     with once as laid, source.stored(cells_of(laid, bound), "sums by cell") as cells:
         states = source.executed(account_of(cells), "what became of the units")
         account = account_in(states, rows, laid, n_read, n_rows)
-        released(rows, cells, bound)
+        hidden = released(rows, cells, bound)
         found = _fetched(rows, laid, cells, bound)
-    return _assembled(found, bound, plan, account)
+    return assembled(found, bound, dataclasses.replace(account, n_kept=account.n_kept - hidden))
 
 
 def _few_cells(rows: Rows) -> None:
@@ -108,14 +108,22 @@ def wide_form(long: Any, bound: Bound) -> Any:
     wide = wide.mutate(known=known)
     early = wide.start.isin(_early(bound))
     reverts = (wide["last"] > wide["first"]) if "on" in long.columns else None
+    keeps = bound.plan.incomplete == "keep"
     branches = [
-        ((wide.seen > wide.known) | (wide.rows > T), TWICE), (wide.known < T, INCOMPLETE), (early, EARLY),
+        ((wide.seen > wide.known) | (wide.rows > T), TWICE), (wide.known < (min(2, T) if keeps else T), INCOMPLETE),
+        (early, EARLY),
     ]  # fmt: skip
     if reverts is not None:
         branches.insert(1, (reverts, REVERTS))
     import ibis
 
-    return wide.mutate(state=ibis.cases(*branches, else_=COMPLETE).cast("int32"))
+    found = {"state": ibis.cases(*branches, else_=COMPLETE).cast("int32")}
+    for k in range((T - 1) // BITS + 1 if keeps else 0):
+        bits = [
+            wide[f"y{t}"].notnull().cast("int64") * 2 ** (t % BITS) for t in range(k * BITS, min(T, (k + 1) * BITS))
+        ]
+        found[f"p{k}"] = sum(bits[1:], start=bits[0])
+    return wide.mutate(**found)
 
 
 def _early(bound: Bound) -> list[int]:
@@ -125,35 +133,39 @@ def _early(bound: Bound) -> list[int]:
     return [j for j, g in enumerate(bound.starts.tolist()) if g <= bound.first] or [-1]
 
 
-def _values(plan: PanelPlan) -> list[str]:
-    return [f"z{i}" for i in range(len(plan.covariates))]
+def _values(bound: Bound) -> list[str]:
+    """Return the columns that tell cells of one start apart: covariates, and the periods that units have."""
+    words = (bound.periods.size - 1) // BITS + 1 if bound.plan.incomplete == "keep" else 0
+    return [*(f"z{i}" for i in range(len(bound.plan.covariates))), *(f"p{k}" for k in range(words))]
 
 
 def cells_of(wide: Any, bound: Bound) -> Any:
     """Return sums by state and cell: cross-products among them where units are the clusters and they fit one query."""
-    masked = _masked(wide, bound.plan)
-    keys = ["state", "start", *_values(bound.plan), *(["cluster"] if bound.plan.cluster else [])]
+    masked = _masked(wide, bound)
+    keys = ["state", "start", *_values(bound), *(["cluster"] if bound.plan.cluster else [])]
     return masked.group_by(keys).aggregate(**_first_sums(masked, bound), **dict(_pairs(masked, bound, first=True)))
 
 
 def first_sums_of(wide: Any, bound: Bound) -> Any:
     """Return sums by state and cell without cross-products."""
-    masked = _masked(wide, bound.plan)
-    return masked.group_by(["state", "start", *_values(bound.plan)]).aggregate(**_first_sums(masked, bound))
+    masked = _masked(wide, bound)
+    return masked.group_by(["state", "start", *_values(bound)]).aggregate(**_first_sums(masked, bound))
 
 
-def _masked(wide: Any, plan: PanelPlan) -> Any:
+def _masked(wide: Any, bound: Bound) -> Any:
     """Hide the cell and the outcomes of units that are not used: of those only their number may leave."""
+    plan = bound.plan
     used = wide.state == COMPLETE
     hidden = [name for name in wide.columns if _is_column(name, "yc")]
-    keys = ["start", *_values(plan), *(["cluster"] if plan.cluster else [])]
+    keys = ["start", *_values(bound), *(["cluster"] if plan.cluster else [])]
     return wide.mutate(**{name: used.ifelse(wide[name], None) for name in [*hidden, *keys]})
 
 
 def _first_sums(wide: Any, bound: Bound) -> dict[str, Any]:
     plan, T = bound.plan, bound.periods.size
     w = wide.w if plan.weights else None
-    found = {"units": wide.count(), "rows": wide.rows.sum()}
+    holes = (wide.known < T).cast("int64").sum()
+    found = {"units": wide.count(), "rows": wide.rows.sum(), "holes": holes}
     if w is not None:
         found |= {"n": w.sum(), "n2": (w * w).sum()}
     for t in range(T):
@@ -183,7 +195,9 @@ def _pairs(wide: Any, bound: Bound, *, first: bool) -> Iterator[tuple[str, Any]]
 
 def account_of(cells: Any) -> Any:
     """Return how many units and rows are in each state."""
-    return cells.group_by("state").aggregate(units=cells.units.sum(), rows=cells.rows.sum(), cells=cells.count())
+    return cells.group_by("state").aggregate(
+        units=cells.units.sum(), rows=cells.rows.sum(), holes=cells.holes.sum(), cells=cells.count()
+    )
 
 
 def account_in(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows: int) -> Account:
@@ -223,17 +237,38 @@ def account_in(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows:
             todo="give first_treated, the period of the first exposure, if its effect is meant to last",
             where=rows.where("treated"),
         )  # fmt: skip
-    incomplete = units.get(INCOMPLETE, 0)
-    if incomplete:
-        incomplete = _steady(rows, wide)
-    every = units.get(COMPLETE, 0) + units.get(EARLY, 0) + incomplete
-    return Account(n_read, n_rows, every, incomplete, units.get(EARLY, 0))
+    if int(states["cells"].max()) > MOST_CELLS:
+        raise OptionError(
+            f"units lack periods in so many ways that there are more than {MOST_CELLS:,} cells of units alike",
+            expected="units that lack few periods, or cells of many units", where=rows.where("incomplete"),
+            todo="use incomplete = 'drop', which leaves units out that lack a period, or fewer covariates",
+        )  # fmt: skip
+    holes = {int(s): int(n) for s, n in zip(states["state"], states["holes"], strict=True)}
+    if sum(holes.values()):
+        _steady(rows, wide, int(bound_periods(wide)))
+    left = units.get(INCOMPLETE, 0)
+    kept = holes.get(COMPLETE, 0) + holes.get(EARLY, 0)
+    every = units.get(COMPLETE, 0) + units.get(EARLY, 0) + left
+    return Account(n_read, n_rows, every, left + kept, units.get(EARLY, 0), kept)
 
 
-def _steady(rows: Rows, wide: Any) -> int:
-    """Return the number of incomplete units, and stop where their rows disagree on what has to be the same."""
+def bound_periods(wide: Any) -> int:
+    """Return the number of periods of one row a unit."""
+    return sum(1 for name in wide.columns if _is_column(name, "y"))
+
+
+def _steady(rows: Rows, wide: Any, T: int) -> None:
+    """Stop where rows of units that lack a period disagree on what has to be the same: then a unit is laid out twice.
+
+    Parameters
+    ----------
+    rows, wide
+        The rows, and one row for each unit and each of its starts, covariates, clusters and weights.
+    T
+        Number of periods.
+    """
     plan = rows.plan
-    part = wide.filter(wide.state == INCOMPLETE)
+    part = wide.filter(wide.known < T)
     names = {"start": plan.first_treated, "cluster": plan.cluster, "w": plan.weights}
     names |= {f"z{i}": name for i, name in enumerate(plan.covariates)}
     known = {key: name for key, name in names.items() if name is not None}
@@ -245,12 +280,11 @@ def _steady(rows: Rows, wide: Any) -> int:
     by_unit = part.group_by("unit").aggregate(**asked)
     moving = {key: by_unit[f"{key}_moves"].cast("int64").sum() for key in known}
     twice = (by_unit.parts > 1).cast("int64").sum()
-    found = rows.source.executed(by_unit.aggregate(n=by_unit.count(), several=twice, **moving), "incomplete units")
+    found = rows.source.executed(by_unit.aggregate(several=twice, **moving), "incomplete units")
     for key, name in known.items():
         n = int(found[key][0] or 0)
         if n and int(found["several"][0] or 0):
             raise _moves(rows, key, name, n)
-    return int(found["n"][0])
 
 
 def _moves(rows: Rows, key: str, name: str, n: int) -> TreatmentTimingError:
@@ -264,10 +298,10 @@ def _moves(rows: Rows, key: str, name: str, n: int) -> TreatmentTimingError:
     )  # fmt: skip
 
 
-def sums_of(cells: Any) -> Any:
+def sums_of(cells: Any, bound: Bound) -> Any:
     """Return the query for the sums of the cells that are used."""
-    used = cells.filter(cells.state == COMPLETE)
-    kept = [name for name in used.columns if name not in {"state", "rows"} and not _is_column(name, "ab")]
+    used = leaving(cells, bound)
+    kept = [name for name in cells.columns if name not in {"state", "rows", "holes"} and not _is_column(name, "ab")]
     return used.select(*kept)
 
 
@@ -276,73 +310,15 @@ def _is_column(name: str, letters: str) -> bool:
 
 
 def _fetched(rows: Rows, wide: Any, cells: Any, bound: Bound) -> pd.DataFrame:
-    found = rows.source.executed(sums_of(cells), "the sums")
-    masked = _masked(wide, bound.plan).filter(wide.state == COMPLETE)
+    found = rows.source.executed(sums_of(cells, bound), "the sums")
+    masked = _masked(wide, bound).filter(wide.state == COMPLETE)
     rest = list(_pairs(masked, bound, first=False))
-    keys = ["start", *_values(bound.plan)]
+    keys = ["start", *_values(bound)]
     for lo in range(0, len(rest), AGGREGATES):
         part = masked.group_by(keys).aggregate(**dict(rest[lo : lo + AGGREGATES]))
         more = rows.source.executed(part, "further cross-products")
         found = found.merge(more, on=keys, how="left", validate="1:1")
     return found
-
-
-def _assembled(found: pd.DataFrame, bound: Bound, plan: PanelPlan, account: Account) -> PanelMoments:
-    values = _values(plan)
-    keys = [*(["cluster"] if plan.cluster else []), "start", *values]
-    if plan.cluster:
-        found["cluster"] = found["cluster"].astype(str)
-    found = found.sort_values(keys, ignore_index=True)
-    T = bound.periods.size
-    combos, code = _combinations(found, values)
-    cells, cell = np.unique(np.column_stack([found["start"].to_numpy(np.int64), code]), axis=0, return_inverse=True)
-    begun = bound.starts if plan.first_treated else np.append(bound.periods, NEVER)
-    starts, cohort = np.unique(begun[cells[:, 0]], return_inverse=True)
-    design = np.column_stack([np.ones(len(cells)), cells[:, 1].astype(np.float64)])
-    units = found["units"].to_numpy(np.int64)
-    n = found["n"].to_numpy(np.float64) if plan.weights else units.astype(np.float64)
-    m = _columns(found, "m", T)
-    table: CohortMoments | ClusterMoments
-    names: tuple[str, ...] = ()
-    if plan.cluster:
-        labels, cluster = np.unique(found["cluster"].to_numpy(str), return_inverse=True)
-        names = tuple(str(label) for label in labels)
-        table = ClusterMoments(
-            starts.astype(np.int64), bound.periods, design, cohort.astype(np.int64),
-            np.arange(labels.size), cluster.astype(np.int64), cell.astype(np.int64), units, n, m, bound.shift,
-        )  # fmt: skip
-    else:
-        N2, M2 = (found["n2"].to_numpy(np.float64), _columns(found, "s", T)) if plan.weights else (n, m)
-        Q = np.zeros((len(found), T, T))
-        for s in range(T):
-            for t in range(s, T):
-                Q[:, s, t] = Q[:, t, s] = found[f"q{s}_{t}"].to_numpy(np.float64)
-        table = CohortMoments(
-            starts.astype(np.int64), bound.periods, design, cohort.astype(np.int64), units, n, m, N2, M2, Q, bound.shift
-        )  # fmt: skip
-    counts = None
-    if plan.outcome_counts:
-        by_row = _columns(found, "k", T) if "k0" in found.columns else m + units[:, None] * bound.shift
-        counts = np.zeros((len(cells), T))
-        np.add.at(counts, cell, by_row)
-    # The engine let no cell leave in which one person has more; the share itself would tell of that person.
-    checked = plan.counts_people and plan.kind == "continuous"
-    dominance = np.full((len(cells), T), LARGEST_SHARE) if checked else None
-    return PanelMoments(plan, bound.calendar, table, combos, counts, account, names, dominance)
-
-
-def _columns(found: pd.DataFrame, letter: str, T: int) -> FloatArray:
-    return found[[f"{letter}{t}" for t in range(T)]].to_numpy(np.float64)
-
-
-def _combinations(found: pd.DataFrame, values: list[str]) -> tuple[tuple[tuple[str | float, ...], ...], IntArray]:
-    """Return the different combinations of values, ascending, and the place of each row's."""
-    if not values:
-        return ((),), np.zeros(len(found), dtype=np.int64)
-    rows = [tuple(v if isinstance(v, str) else float(v) for v in row) for row in found[values].to_numpy(object)]
-    combos = tuple(sorted(set(rows), key=lambda row: tuple((isinstance(v, str), v) for v in row)))
-    place = {row: i for i, row in enumerate(combos)}
-    return combos, np.array([place[row] for row in rows], dtype=np.int64)
 
 
 def without_covariates(plan: PanelPlan) -> PanelPlan:

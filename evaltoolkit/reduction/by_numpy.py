@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.data import Calendar
-from evaltoolkit.kernels.cohort_moments import CohortMoments, cohort_moments
-from evaltoolkit.kernels.moment_clusters import ClusterMoments, cluster_moments
+from evaltoolkit.kernels.cohort_moments import CohortMoments
+from evaltoolkit.kernels.moment_clusters import ClusterMoments
+from evaltoolkit.kernels.pattern_moments import pattern_clusters, pattern_moments
 from evaltoolkit.reduction.moments import Account, PanelMoments, Values
 from evaltoolkit.reduction.panel import widen
 from evaltoolkit.reduction.plan import PanelPlan
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Table = CohortMoments | ClusterMoments
 
 
@@ -88,21 +90,26 @@ def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
     first[rows.unit[::-1]] = np.arange(rows.unit.size)[::-1]
     wide = widen(rows.unit, rows.at, np.where(rows.cell >= 0, rows.outcome, np.nan), (n, T))
     start = rows.start[first]
-    complete = np.isfinite(wide).all(axis=1)
+    there = np.isfinite(wide)
+    whole = there.all(axis=1)
+    complete = there.sum(axis=1) >= min(2, T) if frame.plan.incomplete == "keep" else whole
     early = complete & (start <= frame.periods[0])
     kept = complete & ~early
     design = np.column_stack([np.ones(n), cell])[kept]
     w = None if rows.weights is None else rows.weights[first][kept]
     of = wide[kept], start[kept], frame.periods, design
-    account = Account(frame.n_read, rows.unit.size, n, int((~complete).sum()), int(early.sum()))
+    lost = int((~whole).sum()), int(early.sum()), int((complete & ~whole).sum())
+    account = Account(frame.n_read, rows.unit.size, n, *lost)
     if rows.cluster is None:
-        table = cohort_moments(*of, w, frame.shift)
-        counts, shares = _counts(rows, frame, table, kept, cell, start), None
+        table = pattern_moments(*of, w, frame.shift)
+        place = _places(table, cell[kept], start[kept], there[kept])
+        counts, shares = _counts(rows, frame, table, kept, place), None
         if frame.plan.counts_people and frame.plan.kind == "continuous":
-            shares = _shares(np.abs(wide[kept]), _places(table, cell[kept], start[kept]), table.cohort.size)
+            shares = _shares(np.abs(np.nan_to_num(wide[kept])), place, table.cohort.size)
         return PanelMoments(frame.plan, frame.calendar, table, frame.values, counts, account, (), shares)
-    by_cluster = cluster_moments(*of, rows.cluster[first][kept], w, frame.shift)
-    counts = _counts(rows, frame, by_cluster, kept, cell, start)
+    by_cluster = pattern_clusters(*of, rows.cluster[first][kept], w, frame.shift)
+    place = _places(by_cluster, cell[kept], start[kept], there[kept])
+    counts = _counts(rows, frame, by_cluster, kept, place)
     names = tuple(frame.clusters[i] for i in by_cluster.labels)
     return PanelMoments(frame.plan, frame.calendar, by_cluster, frame.values, counts, account, names)
 
@@ -116,27 +123,24 @@ def _of_unit(unit: IntArray, cell: IntArray, n: int) -> tuple[IntArray, int]:
     return np.maximum(high, 0), int((low < high).sum())
 
 
-def _counts(
-    rows: LongArrays,
-    frame: Frame,
-    table: CohortMoments | ClusterMoments,
-    kept: NDArray[np.bool_],
-    cell: IntArray,
-    start: IntArray,
-) -> FloatArray | None:
+def _counts(rows: LongArrays, frame: Frame, table: Table, kept: Mask, place: IntArray) -> FloatArray | None:
     if rows.counts is None:
         return None
     wide = widen(rows.unit, rows.at, rows.counts, (kept.size, frame.periods.size))[kept]
+    seen = widen(rows.unit, rows.at, np.where(rows.cell >= 0, rows.outcome, np.nan), (kept.size, frame.periods.size))
     found = np.zeros((table.cohort.size, frame.periods.size))
-    np.add.at(found, _places(table, cell[kept], start[kept]), wide)
+    np.add.at(found, place, np.where(np.isfinite(seen[kept]), wide, 0.0))
     return found
 
 
-def _places(table: Table, cell: IntArray, start: IntArray) -> IntArray:
+def _places(table: Table, cell: IntArray, start: IntArray, there: Mask) -> IntArray:
     """Return the place of each unit's cell in a table."""
-    keys = zip(table.starts[table.cohort].tolist(), table.design[:, 1].astype(int).tolist(), strict=True)
+    pattern = np.ones((table.cohort.size, there.shape[1]), dtype=np.bool_) if table.there is None else table.there
+    each = [row.tobytes() for row in pattern]
+    keys = zip(table.starts[table.cohort].tolist(), table.design[:, 1].astype(int).tolist(), each, strict=True)
     at = {key: s for s, key in enumerate(keys)}
-    return np.array([at[key] for key in zip(start.tolist(), cell.tolist(), strict=True)], dtype=np.int64)
+    mine = zip(start.tolist(), cell.tolist(), [row.tobytes() for row in there], strict=True)
+    return np.array([at[key] for key in mine], dtype=np.int64)
 
 
 def _shares(size: FloatArray, place: IntArray, S: int) -> FloatArray:

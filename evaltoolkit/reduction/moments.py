@@ -31,9 +31,11 @@ class Account:
     n_units
         Units in those.
     n_incomplete
-        Units that lack a period or a value; they are not in the sums.
+        Units that lack a period or a value.
     n_always
         Units that start in or before the first period; they are not in the sums.
+    n_kept
+        Units that lack a period and are not left out for it.
     """
 
     n_read: int
@@ -41,6 +43,12 @@ class Account:
     n_units: int
     n_incomplete: int
     n_always: int
+    n_kept: int = 0
+
+    @property
+    def n_left(self) -> int:
+        """Units that are left out for what they lack."""
+        return self.n_incomplete - self.n_kept
 
     def __add__(self, other: Account) -> Account:
         """Return the account of both."""
@@ -142,8 +150,10 @@ def _counts(
     return found
 
 
-def _keys(table: CohortMoments | ClusterMoments) -> list[tuple[int, float]]:
-    return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), strict=True))
+def _keys(table: CohortMoments | ClusterMoments) -> list[tuple[int, float, bytes]]:
+    there = np.ones((table.cohort.size, table.periods.size), dtype=bool) if table.there is None else table.there
+    each = [row.tobytes() for row in there]
+    return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), each, strict=True))
 
 
 def ascending(row: Values) -> tuple[tuple[bool, str | float], ...]:

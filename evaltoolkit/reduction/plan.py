@@ -42,6 +42,8 @@ class PanelPlan:
         Stated beforehand, or None and empty.
     threshold, show_zero
         The small-cell rule.
+    incomplete
+        Whether units that lack a period are kept for those that they have (``keep``) or left out (``drop``).
     """
 
     unit: str
@@ -64,6 +66,7 @@ class PanelPlan:
     starts: tuple[Any, ...]
     threshold: int
     show_zero: bool
+    incomplete: str = "drop"
 
     @property
     def counts_people(self) -> bool:
@@ -94,7 +97,8 @@ def panel_plan(study: Study, columns: dict[str, str | None], covariates: tuple[s
     study
         The study.
     columns
-        ``unit``, ``time``, ``first_treated``, ``treated``, ``cluster`` and ``weights``.
+        ``unit``, ``time``, ``first_treated``, ``treated``, ``cluster`` and ``weights``; and under ``incomplete`` what
+        becomes of units that lack a period.
     covariates
         Columns that the estimator adjusts for.
     """
@@ -111,7 +115,7 @@ def panel_plan(study: Study, columns: dict[str, str | None], covariates: tuple[s
         cluster=None if cluster == unit else cluster, weights=columns["weights"], rows=study.data.rows,
         keep=tuple((f.column, f.op, f.value) for f in study.data.keep), missing=study.data.missing,
         shift=rules.shift, periods=rules.periods, starts=rules.starts, threshold=disclosure.threshold,
-        show_zero=disclosure.show_zero,
+        show_zero=disclosure.show_zero, incomplete=columns["incomplete"] or "drop",
     )  # fmt: skip
 
 

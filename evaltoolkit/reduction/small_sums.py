@@ -13,16 +13,17 @@ LARGEST_SHARE: Final = 0.5
 COMPLETE, INCOMPLETE, TWICE, EARLY, REVERTS = range(5)
 
 
-def released(rows: Rows, cells: Any, bound: Bound) -> None:
-    """Stop where a cell rests on so few people that its sums may not leave; the engine counts such cells itself.
+def released(rows: Rows, cells: Any, bound: Bound) -> int:
+    """Return how many units that lack a period are left out, because too few of them lack the same.
 
     Raises
     ------
     SmallSumsError
+        A cell of units that lack none rests on so few people that its sums may not leave. The engine counts such cells.
     """
     small = too_small(cells, bound)
     if small is None:
-        return
+        return 0
     found = rows.source.executed(small, "cells too small to leave")
     n = int(found["small"][0] or 0)
     if n:
@@ -31,15 +32,33 @@ def released(rows: Rows, cells: Any, bound: Bound) -> None:
             "rest on so few",
             expected="cells (starts by values of the covariates) of enough people in each period",
             todo="make cells coarser: cut points under [moments] grid, fewer covariates, longer periods, starts put "
-            'together; or state release = "strict", which lets no cell leave', where=rows.where("data", "release"),
+            "together; or state release = 'strict', which lets no cell leave", where=rows.where("data", "release"),
         )  # fmt: skip
+    return int(found["hidden"][0] or 0)
 
 
 def too_small(cells: Any, bound: Bound) -> Any | None:
-    """Return the query that counts cells whose sums may not leave; None where nothing counts people."""
+    """Return the query that counts cells whose sums may not leave, and units that are left out; None where none can."""
+    used = cells.filter(cells.state == COMPLETE)
+    bad = _bad(used, bound)
+    if bad is None:
+        return None
+    whole = (used.holes == 0).cast("int64")
+    marked = used.select(small=bad * whole, hidden=bad * (1 - whole) * used.units, whole=whole)
+    return marked.aggregate(small=marked.small.sum(), hidden=marked.hidden.sum(), cells=marked.whole.sum())
+
+
+def leaving(cells: Any, bound: Bound) -> Any:
+    """Return the cells whose sums leave."""
+    used = cells.filter(cells.state == COMPLETE)
+    bad = _bad(used, bound)
+    return used if bad is None else used.filter(bad == 0)
+
+
+def _bad(used: Any, bound: Bound) -> Any | None:
+    """Return 1 for a cell that rests on too few, 0 for another; None where nothing counts people."""
     plan, T = bound.plan, bound.periods.size
     least = float(plan.threshold)
-    used = cells.filter(cells.state == COMPLETE)
     counted: list[Any] = [used.units.cast("float64")] if plan.counts_people else []
     if plan.outcome_counts and not plan.weights:
         for t in range(T):
@@ -50,12 +69,12 @@ def too_small(cells: Any, bound: Bound) -> Any | None:
             counted += [v for q in pairs for v in (q, used.units - q)]
     elif plan.outcome_counts:
         counted += [used[f"k{t}"] for t in range(T) if f"k{t}" in used.columns]
-    hidden = [((v > 0.5 if plan.show_zero else v > -0.5) & (v < least - 0.5)).cast("int64") for v in counted]
+    hidden = [(v > 0.5 if plan.show_zero else v > -0.5) & (v < least - 0.5) for v in counted]
     if plan.counts_people and plan.kind == "continuous":
         # One person with more than half of a sum gives it away.
-        hidden += [(used[f"b{t}"] > LARGEST_SHARE * used[f"a{t}"]).cast("int64") for t in range(T)]
+        hidden += [used[f"b{t}"] > LARGEST_SHARE * used[f"a{t}"] for t in range(T)]
     if not hidden:
         return None
-    bad = (sum(hidden[1:], start=hidden[0]) > 0).cast("int64")
-    marked = used.mutate(bad=bad)
-    return marked.aggregate(small=marked.bad.sum(), cells=marked.count())
+    # A period in which nobody of a cell was observed has no sum, and hides nothing.
+    each = [flag.fill_null(False).cast("int64") for flag in hidden]  # noqa: FBT003
+    return (sum(each[1:], start=each[0]) > 0).cast("int64")

@@ -62,6 +62,14 @@ def summed(source: Any, asked: Study) -> PanelMoments:
     return sums(asked, DESIGN.parse(asked), source)
 
 
+def with_holes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a panel in which some units lack periods, some values, and one all but a period."""
+    rng = np.random.default_rng(2)
+    frame = frame.drop(frame.index[rng.integers(0, len(frame), 60)])
+    frame.loc[frame.index[rng.integers(0, len(frame), 20)], "y"] = np.nan
+    return frame[(frame.id != 5) | (frame.year == 2017)]
+
+
 def same(a: PanelMoments, b: PanelMoments) -> None:
     assert a.account == b.account
     assert a.values == b.values
@@ -112,6 +120,39 @@ def test_an_evaluation_in_an_engine_gives_the_rows_of_the_one_in_memory(engine: 
     assert len(both) == len(here) == len(there)
     for column in ("estimate", "std_error", "conf_low", "conf_high", "n_units", "n_obs"):
         np.testing.assert_allclose(both[column], both[f"{column}_there"], rtol=1e-10, atol=1e-10, err_msg=column)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+@pytest.mark.parametrize(
+    "way", [{}, {"covariates": ["x"]}, {"cluster": "state"}, {"incomplete": "drop", "covariates": ["sort"]},
+            {"weights": "w", "comparison": "never-treated"}],
+)  # fmt: skip
+def test_units_that_lack_periods_are_used_for_those_they_have(engine: str, way: dict[str, Any]) -> None:
+    frame = with_holes(panel(800))
+    asked = {"outcome": "y", "unit": "id", "time": "year", "first_treated": "g", "inference": "analytic", **way}
+    here, there = ev.did(frame, **asked), ev.did(in_engine(frame, engine), **asked)
+    both = here.tidy().merge(there.tidy(), on=["kind", "term"], suffixes=("", "_there"), validate="1:1")
+    assert len(both) == len(here.tidy()) == len(there.tidy())
+    for column in ("estimate", "std_error", "conf_low", "conf_high", "n_units", "n_obs"):
+        np.testing.assert_allclose(both[column], both[f"{column}_there"], rtol=1e-10, atol=1e-10, err_msg=column)
+    same(summed(in_engine(frame, engine), study(**way)), summed(FrameSource(frame), study(**way)))
+    flows = [[(step.label, step.n, step.excluded) for step in e.result.flow] for e in (here, there)]
+    assert flows[0] == flows[1]
+
+
+def test_people_who_lack_what_few_others_lack_are_left_out_and_counted() -> None:
+    frame = panel(900)
+    gone = frame.id.isin(frame[frame.g == 2018].id.unique()[:4]) & (frame.year == 2019)
+    more = frame.id.isin(frame[frame.g == 0].id.unique()[:30]) & (frame.year == 2017)
+    found = summed(in_engine(frame[~gone & ~more]), study(data=PEOPLE))
+    assert (found.account.n_incomplete, found.account.n_kept, found.account.n_left) == (34, 30, 4)
+    assert found.table.units.min() >= 11
+    few = ev.did(
+        in_engine(frame[~gone & ~more]), outcome="y", unit="id", time="year", first_treated="g", rows="people"
+    )  # fmt: skip
+    rest = frame[~gone & ~more & ~frame.id.isin(frame[gone].id)]
+    wanted = ev.did(rest, outcome="y", unit="id", time="year", first_treated="g", rows="people", inference="analytic")
+    assert few.result.headline.estimate == pytest.approx(wanted.result.headline.estimate, rel=1e-10)
 
 
 @settings(max_examples=15, deadline=None)

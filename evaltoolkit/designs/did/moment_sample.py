@@ -39,6 +39,7 @@ def plan_of(study: Study, options: Options) -> PanelPlan:
     columns = {
         "unit": options.unit, "time": options.time, "first_treated": options.first_treated, "treated": options.treated,
         "cluster": options.cluster, "weights": options.weights,
+        "incomplete": "keep" if options.keeps_incomplete else "drop",
     }  # fmt: skip
     return panel_plan(study, columns, options.covariates)
 
@@ -233,6 +234,7 @@ def _restricted(table: Table, scope: Scope) -> Table:
     shared: dict[str, Any] = {
         "starts": starts.astype(np.int64), "cohort": cohort.astype(np.int64), "periods": table.periods[inside],
         "design": table.design[kept], "shift": table.shift[inside],
+        "there": None if table.there is None else table.there[np.ix_(kept, inside)],
     }  # fmt: skip
     if isinstance(table, CohortMoments):
         return dataclasses.replace(
@@ -249,6 +251,13 @@ def _restricted(table: Table, scope: Scope) -> Table:
     )  # fmt: skip
 
 
+def observed(table: Table) -> Mask:
+    """Return in which periods the units of each cell were observed, shape (S, T)."""
+    if table.there is not None:
+        return table.there
+    return np.ones((table.cohort.size, table.periods.size), dtype=np.bool_)
+
+
 def by_cell(table: Table) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return units, sums of weights and of weighted outcomes (less the shift) of each cell."""
     if isinstance(table, CohortMoments):
@@ -262,11 +271,11 @@ def by_cell(table: Table) -> tuple[IntArray, FloatArray, FloatArray]:
 
 def _facts(table: Table, counts: FloatArray | None) -> Facts:
     units, n, m = by_cell(table)
-    J, T = table.starts.size, table.periods.size
+    J, there = table.starts.size, observed(table)
     of = np.zeros((J, table.cohort.size))
     of[table.cohort, np.arange(table.cohort.size)] = 1
     size = (of @ units).astype(np.int64)
-    mass = np.repeat((of @ n)[:, None], T, axis=1)
+    seen, mass = (of @ (units[:, None] * there)).astype(np.int64), of @ (n[:, None] * there)
     treated = table.starts <= table.periods[-1]
     clusters, pairs = size, np.zeros((0, 2), dtype=np.int64)
     n_clusters, n_in, n_out = int(size.sum()), int(size[treated].sum()), int(size[~treated].sum())
@@ -276,16 +285,18 @@ def _facts(table: Table, counts: FloatArray | None) -> Facts:
         on = treated[pairs[:, 0]]
         n_clusters, n_in, n_out = table.labels.size, *(int(np.unique(pairs[k, 1]).size) for k in (on, ~on))
     return Facts(
-        table.starts, table.periods, size, clusters, n_clusters, n_in, n_out, np.repeat(size[:, None], T, axis=1), mass,
+        table.starts, table.periods, size, clusters, n_clusters, n_in, n_out, seen, mass,
         of @ m + mass * table.shift, None if counts is None else of @ counts,
     )  # fmt: skip
 
 
 def _constant(table: Table) -> bool:
+    _, n, m = by_cell(table)
+    there = observed(table)
+    level = (m / n[:, None] + table.shift)[there]
+    if level.max() > level.min():
+        return False
     if isinstance(table, ClusterMoments):
-        level = table.m / table.n[:, None] + table.shift
-        return bool((level.max() == level.min()) & (table.units > 1).all())
-    total = table.n.sum()
-    level = table.m.sum(axis=0) / total + table.shift
-    spread = np.einsum("stt->t", table.Q) - table.M2.sum(axis=0) ** 2 / table.N2.sum()
-    return bool((level.max() == level.min()) and (spread <= 0).all())
+        return bool((table.units > 1).all())
+    spread = np.einsum("stt->st", table.Q) - table.M2**2 / table.N2[:, None]
+    return bool((spread[there] <= 0).all())

@@ -211,7 +211,8 @@ def _check_periods(facts: Facts, study: Study, options: Options) -> None:
 
 def _incomplete_words(options: Options, content: PanelStudy) -> tuple[str, int, str]:
     if options.keeps_incomplete:
-        return "Observed in several periods", content.n_left, "seen in fewer than two periods"
+        few = "" if content.rows is not None else ", or alike in what they lack with too few others"
+        return "Observed in several periods", content.n_left, f"seen in fewer than two periods{few}"
     return "Complete in every period", content.n_left, "a period or a value is missing"
 
 
@@ -247,16 +248,16 @@ def _without_rows(
     scope: Scope,
     names: tuple[tuple[str, ...], tuple[int, ...]],
 ) -> PanelStudy:
-    lost = account.n_incomplete
     return PanelStudy(
-        None, facts, calendar, *names, account.n_units, lost, lost, account.n_always, scope.last_as_comparison
-    )
+        None, facts, calendar, *names, account.n_units, account.n_incomplete, account.n_left, account.n_always,
+        scope.last_as_comparison,
+    )  # fmt: skip
 
 
 def _sample_of(content: PanelStudy, account: Account, study: Study, options: Options) -> AnalysisSample[PanelStudy]:
     _check_periods(content.facts, study, options)
-    dropped = options.model_copy(update={"incomplete": "drop"})
-    return AnalysisSample(content, _flow((account.n_read, account.n_rows), study, dropped, content))
+    kept = options if content.sums is not None else options.model_copy(update={"incomplete": "drop"})
+    return AnalysisSample(content, _flow((account.n_read, account.n_rows), study, kept, content))
 
 
 def _flow(n_rows: tuple[int, int], study: Study, options: Options, content: PanelStudy) -> tuple[FlowStep, ...]:

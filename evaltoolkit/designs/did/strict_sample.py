@@ -81,7 +81,9 @@ def strict_sample(study: Study, options: Options, source: EngineSource) -> Stric
         The data or an option has to change.
     """
     _check(options, study)
-    rows = Rows(source, asked(source, study), plan_of(study, options), study.place)
+    rows = Rows(
+        source, asked(source, study), dataclasses.replace(plan_of(study, options), incomplete="drop"), study.place
+    )
     n_rows = rows.checked(source.executed(rows.overall(), "rows that cannot be used"))
     bound = bind(rows, source.executed(rows.by_period(), "periods and levels"), study)
     n_read = int(source.executed(counted(source), "rows in the table")["n"][0])
@@ -127,7 +129,7 @@ def _by_start(rows: Rows, wide: Any, bound: Bound, n_read: int, n_rows: int) -> 
         states = rows.source.executed(account_of(cells), "what became of the units")
         account = account_in(states, rows, wide, n_read, n_rows)
         released(rows, cells, bare)
-        found = rows.source.executed(sums_of(cells), "the sums by start")
+        found = rows.source.executed(sums_of(cells, bare), "the sums by start")
     return account, found.sort_values("start", ignore_index=True)
 
 

@@ -100,7 +100,7 @@ def _in_engine(study: Study, options: Options, source: EngineSource) -> tuple[li
     if small is not None:
         _add(steps, leaves, source, small, "cells too small to leave", "two numbers; above zero, nothing more leaves")
     said = "one line for each cell (a start with values of the covariates) of enough people" + example
-    _add(steps, leaves, source, sums_of(cells), "the sums", said)
+    _add(steps, leaves, source, sums_of(cells, bound), "the sums", said)
     return steps, leaves
 
 
