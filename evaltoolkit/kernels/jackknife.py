@@ -151,12 +151,40 @@ def _from_sums(
     found = np.full((sizes.shape[0], len(every)), np.nan)
     for k, cell in enumerate(every):
         column = changes.index((at[cell[1]], at[cell[2]]))
-        compared = comparison_units(starts, periods, rule, cell)
-        w = weight[:, compared, min(column, weight.shape[2] - 1)]
-        total = w.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            theirs = np.where(total > 0, (w * np.nan_to_num(means[:, compared, column])).sum(axis=1) / total, np.nan)
-        found[:, k] = means[:, int(np.searchsorted(starts, cell[0])), column] - theirs
+        w = weight[:, :, min(column, weight.shape[2] - 1)]
+        found[:, k] = effect_of_means(cell, (starts, periods, rule), means[:, :, column], w)
+    return found
+
+
+def effect_of_means(
+    cell: Cell, how: tuple[IntArray, IntArray, Rule], change: FloatArray, weight: FloatArray
+) -> FloatArray:
+    """Return the effect in a cell from mean changes of the starts, in B cases, shape (B,); missing where it is lost.
+
+    Parameters
+    ----------
+    cell
+        Cohort, period and base.
+    how
+        The J starts, ascending, the periods, and the rule.
+    change
+        Mean change since the base of each start, missing without units, shape (B, J).
+    weight
+        Weight of the units of each start, shape (B, J).
+
+    Examples
+    --------
+    >>> how = np.array([2, 9]), np.array([1, 2]), Rule()
+    >>> effect_of_means((2, 2, 1), how, np.array([[5.0, 2.0]]), np.ones((1, 2))).tolist()
+    [3.0]
+    """
+    starts, periods, rule = how
+    compared = comparison_units(starts, periods, rule, cell)
+    w = weight[:, compared]
+    total = w.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        theirs = np.where(total > 0, (w * np.nan_to_num(change[:, compared])).sum(axis=1) / total, np.nan)
+    found: FloatArray = change[:, int(np.searchsorted(starts, cell[0]))] - theirs
     return found
 
 

@@ -241,13 +241,70 @@ def test_units_that_are_clusters_have_the_errors_of_welch(method: str) -> None:
     same_studies(*rows_and_table(panel, options(), method))
 
 
+def few_units(*, level: float = 30.0) -> Panel:
+    """Starts of 3, 6 and 12 units."""
+    panel = world(21, 120, starts=(2002, 2004, NEVER), level=level)
+    kept = np.concatenate([np.flatnonzero(panel.start == g)[:k] for g, k in ((2002, 3), (2004, 6), (NEVER, 12))])
+    return panel.where(np.isin(np.arange(120), kept))
+
+
+@pytest.mark.parametrize("estimator", CELLS)
+def test_without_each_unit_sums_say_what_the_rows_do(estimator: str) -> None:
+    for comparison in ("never-treated", "not-yet-treated"):
+        keys = {"comparison": comparison} if estimator in {"callaway-santanna", "etwfe"} else {}
+        asked = options(estimator, **keys)
+        found, wanted = rows_and_table(few_units(), asked, "jackknife")
+        assert found.deleted is not None
+        for kind in get_args(Kind):
+            same(found.overall(kind), wanted.overall(kind))
+            same(found.family(kind), wanted.family(kind))
+            # The ratio is not linear in the means: its error agrees to what is of second order.
+            a, b = found.log_ratio(kind), wanted.log_ratio(kind)
+            assert a is not None
+            assert b is not None
+            assert a.std_error[0] == pytest.approx(b.std_error[0], rel=2e-3)
+        same(found.family("cells"), wanted.family("cells"))
+    if estimator != "callaway-santanna":
+        same(rows_and_table(few_units(), options(estimator), "auto")[0].overall("group"),
+             rows_and_table(few_units(), options(estimator), "jackknife")[1].overall("group"))  # fmt: skip
+
+
+@pytest.mark.parametrize("estimator", CELLS)
+def test_without_the_only_unit_of_a_start_there_is_no_error(estimator: str) -> None:
+    panel = few_units()
+    panel = panel.where((panel.start != 2002) | (np.cumsum(panel.start == 2002) == 1))
+    found, wanted = rows_and_table(panel, options(estimator), "jackknife")
+    for kind in get_args(Kind):
+        same(found.family(kind), wanted.family(kind))
+        same(found.overall(kind), wanted.overall(kind))
+
+
+@pytest.mark.parametrize("estimator", ["twfe", "two-stage", "two-by-two"])
+def test_paths_without_each_unit_equal_the_rows(estimator: str) -> None:
+    panel = few_units()
+    if estimator == "two-by-two":
+        panel = panel.where(panel.start != 2004)
+    asked, study = options(estimator), asking("auto")
+    choice, _ = choose(panel, None, study, "last-compared" if estimator == "twfe" else "")
+    mine, _ = choice_of(table(panel), None, study, counted(panel), "last-compared" if estimator == "twfe" else "")
+    assert mine == choice
+    assert mine.way == "jackknife"
+    found, wanted = path_study_of(table(panel), asked, mine), path_study(panel, path_estimator(asked), choice, study)
+    same(found.effect, wanted.effect)
+    same(found.events, wanted.events)
+    assert found.log_ratio is not None
+    assert wanted.log_ratio is not None
+    # Not linear in the means: with three treated units the error agrees to what is of second order.
+    assert found.log_ratio.std_error[0] == pytest.approx(wanted.log_ratio.std_error[0], rel=1e-2)
+
+
 def test_where_units_are_clusters_auto_says_what_it_cannot_do() -> None:
     study, small = asking("auto"), world(11, 70, starts=(2002, 2004, NEVER))
-    found, law = choice_of(table(small), None, study, counted(small))
+    uneven = dataclasses.replace(small, weights=np.linspace(1, 2, 70))
+    found, law = choice_of(table(uneven), None, study, counted(uneven))
     assert (found.way, found.why, law) == ("analytic", "rows-stay", None)
     assert "need the rows" in brief(found)
     assert "tend to be too small" in brief(found)
-    uneven = dataclasses.replace(small, weights=np.linspace(1, 2, 70))
     assert choice_of(table(uneven), options().rule, study, counted(uneven))[0].way == "analytic"
     many = world(n=400)
     found, law = choice_of(table(many), options().rule, study, counted(many))
@@ -258,14 +315,15 @@ def test_where_units_are_clusters_auto_says_what_it_cannot_do() -> None:
     assert (found.way, found.why) == ("welch", "rows-stay")
 
 
-@pytest.mark.parametrize(
-    "method", ["randomization", "scaled", "conley-taber", "ferman-pinto", "jackknife", "bootstrap"]
-)
+@pytest.mark.parametrize("method", ["randomization", "scaled", "conley-taber", "ferman-pinto", "bootstrap"])
 def test_methods_that_need_units_say_so(method: str) -> None:
     panel = world(11, 70, starts=(2002, 2004, NEVER))
     with pytest.raises(OptionError, match="needs the rows") as caught:
         choice_of(table(panel), options().rule, asking(method), counted(panel))
     assert 'release = "open"' in caught.value.todo
+    uneven = dataclasses.replace(panel, weights=np.linspace(1, 2, 70))
+    with pytest.raises(OptionError, match="'jackknife' needs the rows"):
+        choice_of(table(uneven), options().rule, asking("jackknife"), counted(uneven))
 
 
 @pytest.mark.parametrize("method", ["cr1", "cr2", "cr3", "wild-cluster"])

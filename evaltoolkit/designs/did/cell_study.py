@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.family import Family, Measured, joined
+from evaltoolkit.designs.did.family import Deletions, Family, Measured, joined
 from evaltoolkit.kernels.aggregate import Kind, Sizes, aggregate, membership, point, row_labels
 from evaltoolkit.kernels.group_time import GroupTime, Study
 
@@ -57,12 +57,20 @@ class Deleted:
         Cohort sizes, shape (C, J); with known weights of the cells, those weights, shape (C, K).
     present
         Which clusters have units of which cohort, shape (C, J).
+    how
+        How the spread follows; None for the deletions of C clusters.
     """
 
     effects: FloatArray
     levels: FloatArray
     counts: FloatArray
     present: Mask
+    how: Deletions | None = None
+
+    @property
+    def by(self) -> Deletions:
+        """How the spread follows."""
+        return Deletions(self.effects.shape[0]) if self.how is None else self.how
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +142,12 @@ class CellStudy:
         if self.deleted is None:
             spread = with_program.spread / mean - (with_program.spread - effect.spread) / without
             return Family(effect.labels, value, spread, effect.df)
-        scale = _scale(self.deleted.effects.shape[0])
-        means = mean + with_program.spread / scale
-        withouts = without + (with_program.spread - effect.spread) / scale
+        by = self.deleted.by
+        means = mean + by.apart(with_program.spread)
+        withouts = without + by.apart(with_program.spread - effect.spread)
         with np.errstate(invalid="ignore", divide="ignore"):
             logs = np.where((means > 0) & (withouts > 0), np.log(means / withouts), np.nan)
-        return Family(effect.labels, value, scale * (logs - value), effect.df)
+        return Family(effect.labels, value, by.spread(logs - value), effect.df)
 
     def among(self, kind: Rows) -> Mask:
         """Return which cells enter an aggregation, shape (K,)."""
@@ -162,10 +170,11 @@ class CellStudy:
         inside = np.eye(c.att.size) if kind == "cells" else membership(kind, cohort, period)
         df, whole_df = self._df(inside, cohort), self._df(membership("simple", c.cohort, c.period), c.cohort)
         deleted = None if self.deleted is None else getattr(self.deleted, which)[:, used]
-        scale = _scale(scores.shape[0] if deleted is None else deleted.shape[0])
         none = np.zeros(1, dtype=np.int64)
         if kind == "cells":
-            spread = scores if deleted is None else scale * (deleted - values)
+            spread = scores
+            if deleted is not None and self.deleted is not None:
+                spread = self.deleted.by.spread(deleted - values)
             return Family(np.arange(c.att.size), values, spread, df), Family(none, np.zeros(1), spread[:, :1], whole_df)
         known = None if self.weights is None else self.weights[used]
         found = aggregate(kind, cohort, period, values[used], scores[:, used], sizes, known)
@@ -173,7 +182,8 @@ class CellStudy:
         if deleted is not None and self.deleted is not None:
             counts = self.deleted.counts if self.weights is None else self.deleted.counts[:, used]
             part, all_of = point(kind, cohort, period, deleted, counts, None if known is not None else sizes.cohorts)
-            rows, whole = scale * (part - found.rows), scale * (all_of - found.overall)[:, None]
+            by = self.deleted.by
+            rows, whole = by.spread(part - found.rows), by.spread((all_of - found.overall)[:, None])
         labels = row_labels(kind, cohort, period)
         return (
             Family(labels, found.rows, rows, df if labels.size else df[:0]),
@@ -198,7 +208,3 @@ def _fixed_mean(effect: Family, mean: float, value: FloatArray) -> Family:
     fine = low is not None and high is not None
     one = Measured(float(value[0]), None, low if fine else None, high if fine else None, m.p_value, m.df)
     return Family(effect.labels, value, effect.spread, effect.df, (one,))
-
-
-def _scale(size: int) -> float:
-    return float(np.sqrt((size - 1) / size))

@@ -84,6 +84,36 @@ def joined(first: Family, second: Family) -> Family:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletions:
+    """How the spread of the jackknife follows from estimates without each of so many clusters.
+
+    Attributes
+    ----------
+    size
+        Number of clusters, C.
+    mix
+        Where R other deletions stand for those of clusters: what their distances from the estimate are multiplied by,
+        shape (R, R).
+    """
+
+    size: int
+    mix: FloatArray | None = None
+
+    def spread(self, apart: FloatArray) -> FloatArray:
+        """Return rows whose cross-product is the covariance, from distances of deletions from the estimate."""
+        scale = float(np.sqrt((self.size - 1) / self.size))
+        found: FloatArray = scale * (apart if self.mix is None else self.mix @ apart)
+        return found
+
+    def apart(self, spread: FloatArray) -> FloatArray:
+        """Return the distances that a spread is made of."""
+        scale = float(np.sqrt((self.size - 1) / self.size))
+        if self.mix is None:
+            return spread / scale
+        return np.asarray(np.linalg.solve(self.mix, spread) / scale, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """An estimate with its interval; what does not exist is None. ``df`` is None for a normal reference."""
 

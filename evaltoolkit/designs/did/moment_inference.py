@@ -21,6 +21,7 @@ from evaltoolkit.designs.did.inference import (
     refused,
 )
 from evaltoolkit.designs.did.laws import MANY_CLUSTERS, Errors
+from evaltoolkit.designs.did.moment_deleted import leaves_units_out
 from evaltoolkit.designs.did.moment_estimators import Moments
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.cluster_means import FewTreatedError, GroupMeans, Means
@@ -45,7 +46,8 @@ def choice_of(
 
     With ``ClusterMoments`` means by cluster are known, and so the choice is that of the rows. Where units are the
     clusters, sums tell the spread within a start but no unit: ``auto`` is analytic from ``MANY`` in each group, below
-    that Welch's errors where they can be had, otherwise analytic with a caution.
+    that the jackknife (for cells from changes of the same units Welch's errors) where weights and covariates allow it,
+    otherwise analytic with a caution.
 
     Parameters
     ----------
@@ -120,26 +122,35 @@ def means_of(moments: Moments, rule: Rule) -> Means | GroupMeans | None:
 
 def _of_units(moments: CohortMoments, rule: Rule | None, study: Study, counted: Counted) -> tuple[Choice, Law | None]:
     asked = study.inference.method
-    if asked == "analytic":
-        return Choice("analytic", asked, "asked", *counted), None
+    if asked == "auto":
+        return _chosen_for_units(moments, rule, study, counted)
+    law: Law | None = None
     if asked == "bootstrap" and counted[3] > MANY_CLUSTERS:
         # Multipliers are normal then, and draws have the covariance of the scores, whatever their rows.
-        return Choice("bootstrap", asked, "asked", *counted), bootstrapped(study, counted)
-    if asked == "welch" and rule is not None:
-        return Choice("welch", asked, "asked", *counted), _welch(moments, rule, study)
-    if asked != "auto":
+        law = bootstrapped(study, counted)
+    elif asked == "welch" and rule is not None:
+        law = _welch(moments, rule, study)
+    elif asked != "analytic" and not (asked == "jackknife" and leaves_units_out(moments)):
         raise _needs_rows(f"inference '{asked}'", study)
-    fewest = min(counted[0], counted[2])
+    return Choice(asked, asked, "asked", *counted), law  # type: ignore[arg-type]
+
+
+def _chosen_for_units(
+    moments: CohortMoments, rule: Rule | None, study: Study, counted: Counted
+) -> tuple[Choice, Law | None]:
+    fewest, deletes = min(counted[0], counted[2]), leaves_units_out(moments)
     if fewest >= MANY:
-        return Choice("analytic", asked, "many", *counted), None
+        return Choice("analytic", "auto", "many", *counted), None
+    if rule is None and deletes:
+        return Choice("jackknife", "auto", "estimator", *counted), None
     if rule is not None and moments.design.shape[1] == 1:
         try:
             law = _welch(moments, rule, study)
         except OptionError:
             pass
         else:
-            return Choice("welch", asked, "enough" if fewest >= FEW else "rows-stay", *counted), law
-    return Choice("analytic", asked, "rows-stay", *counted), None
+            return Choice("welch", "auto", "enough" if fewest >= FEW else "rows-stay", *counted), law
+    return Choice("jackknife" if deletes else "analytic", "auto", "rows-stay", *counted), None
 
 
 def _welch(moments: CohortMoments, rule: Rule, study: Study) -> Law:

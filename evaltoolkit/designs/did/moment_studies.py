@@ -9,10 +9,11 @@ from evaltoolkit.designs.did.cell_estimators import Estimated
 from evaltoolkit.designs.did.cell_study import Deleted
 from evaltoolkit.designs.did.estimators import deleted_study, path_estimator, steady_estimator
 from evaltoolkit.designs.did.inference import Choice
+from evaltoolkit.designs.did.moment_deleted import deleted_units, unit_deletions
 from evaltoolkit.designs.did.moment_estimators import Moments, path_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_estimators import PathFit
-from evaltoolkit.designs.did.path_study import PathStudy, deleted_paths, families, left_means, ratio_of
+from evaltoolkit.designs.did.path_study import PathStudy, deleted_paths, families, left_means, of_parts, ratio_of
 from evaltoolkit.kernels.cohorts import Rule
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction import Panel
@@ -47,12 +48,12 @@ def panel_of(moments: ClusterMoments) -> Panel:
 
 
 def deleted_of(moments: Moments, options: Options, of: Estimated, rule: Rule | None = None) -> Deleted:
-    """Return what is found without each cluster of a table by cluster.
+    """Return what is found without each cluster, or what stands for that where units are the clusters.
 
     Parameters
     ----------
     moments
-        ``ClusterMoments``; where units are the clusters none can be left out.
+        The table; where units are the clusters, one for which ``leaves_units_out``.
     options
         What was asked for.
     of
@@ -61,8 +62,9 @@ def deleted_of(moments: Moments, options: Options, of: Estimated, rule: Rule | N
         Another rule for the cells; None for the one of the options.
     """
     estimator = steady_estimator(options, rule or options.rule)
-    assert isinstance(moments, ClusterMoments)
     assert estimator is not None
+    if not isinstance(moments, ClusterMoments):
+        return deleted_units(moments, estimator, of)
     panel = panel_of(moments)
     return deleted_study(panel, estimator.deleted(panel), of)
 
@@ -87,11 +89,17 @@ def path_study_of(moments: Moments, options: Options, choice: Choice) -> PathStu
     fit = path_of(moments, options)
     if choice.way != "jackknife":
         return analytic_path(fit)
-    assert isinstance(moments, ClusterMoments)
+    estimator = path_estimator(options)
+    if isinstance(moments, ClusterMoments):
+        panel, how = panel_of(moments), None
+        effect, events, _ = deleted_paths(panel, estimator, fit, choice)
+        levels = left_means(panel)
+    else:
+        cases = unit_deletions(moments)
+        effect, events, _ = of_parts(cases.panels(), estimator, fit, choice, cases.by)
+        levels, how = cases.treated_means(), cases.by
     assert fit.level is not None
-    panel = panel_of(moments)
-    effect, events, _ = deleted_paths(panel, path_estimator(options), fit, choice)
-    ratio = ratio_of(effect, fit.level, fit.level_scores, left_means(panel))
+    ratio = ratio_of(effect, fit.level, fit.level_scores, levels, how)
     return PathStudy(effect, events, ratio, fit.covariate_effects)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaltoolkit.designs.did.family import Family, Measured
+from evaltoolkit.designs.did.family import Deletions, Family, Measured
 from evaltoolkit.designs.did.inference import Choice
 from evaltoolkit.designs.did.path_estimators import PathEstimator, PathFit
 from evaltoolkit.designs.did.regression_errors import by_rows, of_regression
@@ -71,24 +72,33 @@ def deleted_paths(
 ) -> tuple[Family, Family, FloatArray]:
     """Return effect and path with the spread of deletions of clusters, and the treated level without each, (C,)."""
     size = panel.n_clusters
-    one, level, path = np.full(size, np.nan), np.full(size, np.nan), np.full((size, fit.labels.size), np.nan)
-    for c in range(size):
+    parts = (panel.where(panel.clusters != c) for c in range(size))
+    return of_parts(parts, estimator, fit, choice, Deletions(size))
+
+
+def of_parts(
+    parts: Iterable[Panel], estimator: PathEstimator, fit: PathFit, choice: Choice, by: Deletions
+) -> tuple[Family, Family, FloatArray]:
+    """Return effect and path with the spread of estimates from parts of the data, and the treated level of each."""
+    found = []
+    for panel in parts:
+        path = np.full(fit.labels.size, np.nan)
         try:
-            part = estimator.fitted(panel.where(panel.clusters != c))
+            part = estimator.fitted(panel)
         except (ValueError, np.linalg.LinAlgError):
+            found.append((np.nan, np.nan, path))
             continue
-        one[c] = part.effect
-        level[c] = np.nan if part.level is None else part.level
         at = np.searchsorted(fit.labels, part.labels)
         known = (at < fit.labels.size) & np.isin(part.labels, fit.labels)
-        path[c, at[known]] = part.path[known]
-    scale = np.sqrt((size - 1) / size)
+        path[at[known]] = part.path[known]
+        found.append((part.effect, np.nan if part.level is None else part.level, path))
+    one, level = (np.array([f[i] for f in found], dtype=np.float64) for i in (0, 1))
+    paths = np.array([f[2] for f in found]).reshape(one.size, fit.labels.size)
     df = float(min(choice.n_treated, choice.n_comparison) - 1)
+    none = np.zeros(1, dtype=np.int64)
     return (
-        Family(
-            np.zeros(1, dtype=np.int64), np.array([fit.effect]), scale * (one - fit.effect)[:, None], np.array([df])
-        ),
-        Family(fit.labels, fit.path, scale * (path - fit.path), np.full(fit.labels.size, df)),
+        Family(none, np.array([fit.effect]), by.spread((one - fit.effect)[:, None]), np.array([df])),
+        Family(fit.labels, fit.path, by.spread(paths - fit.path), np.full(fit.labels.size, df)),
         level,
     )
 
@@ -107,7 +117,13 @@ def _log_ratio(panel: Panel, fit: PathFit, effect: Family, levels: FloatArray | 
     return ratio_of(effect, mean, scores if scores.size == panel.n_clusters else None, levels)
 
 
-def ratio_of(effect: Family, mean: float, scores: FloatArray | None, levels: FloatArray | None) -> Family | None:
+def ratio_of(
+    effect: Family,
+    mean: float,
+    scores: FloatArray | None,
+    levels: FloatArray | None,
+    how: Deletions | None = None,
+) -> Family | None:
     """Return the log of the treated mean over its counterfactual, where both lie above zero.
 
     Parameters
@@ -118,6 +134,8 @@ def ratio_of(effect: Family, mean: float, scores: FloatArray | None, levels: Flo
         The treated mean, and its scores in the rows of the effect; without scores it counts as fixed.
     levels
         For the jackknife, the mean without each cluster, shape (C,).
+    how
+        How the spread of the jackknife follows; None for the deletions of C clusters.
     """
     without = mean - float(effect.values[0])
     if mean <= 0 or without <= 0:
@@ -126,7 +144,7 @@ def ratio_of(effect: Family, mean: float, scores: FloatArray | None, levels: Flo
     if effect.known is not None:
         return _of_bounds(effect, mean, value)
     if levels is not None:
-        return _of_deletions(levels, effect, value)
+        return _of_deletions(levels, effect, value, Deletions(levels.size) if how is None else how)
     if scores is None or scores.size != effect.spread.shape[0]:
         return Family(effect.labels, value, effect.spread / without, effect.df)
     both = scores[:, None] / mean - (scores[:, None] - effect.spread) / without
@@ -149,14 +167,13 @@ def left_means(panel: Panel) -> FloatArray:
     return np.asarray((total.sum() - total) / np.where(left > 0, left, np.nan), dtype=np.float64)
 
 
-def _of_deletions(means: FloatArray, effect: Family, value: FloatArray) -> Family:
+def _of_deletions(means: FloatArray, effect: Family, value: FloatArray, by: Deletions) -> Family:
     """Return the ratio with the spread of its values without each cluster."""
-    scale = np.sqrt((means.size - 1) / means.size)
     with_ = means[:, None]
-    withouts = with_ - (effect.values + effect.spread / scale)
+    withouts = with_ - (effect.values + by.apart(effect.spread))
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.where((with_ > 0) & (withouts > 0), np.log(with_ / withouts), np.nan)
-    return Family(effect.labels, value, scale * (logs - value), effect.df)
+    return Family(effect.labels, value, by.spread(logs - value), effect.df)
 
 
 def _mean_scores(panel: Panel, w: FloatArray, mean: float) -> FloatArray:
