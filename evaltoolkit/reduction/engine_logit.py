@@ -22,7 +22,8 @@ Key = tuple[int, tuple[int, ...]]
 
 PILOT: Final = 50_000
 """Units of the part on which the first steps are taken, about, where there are many more."""
-_FAR, _LEAST = 700.0, 1e-300
+_FAR, _LEAST = 300.0, 1e-300
+"""Where logits are cut off: far beyond any that matters, while products stay numbers that every engine can hold."""
 _IRRATIONAL: Final = (7919.136741, 104729.580417, 1299.709433, 15485.863291)
 
 

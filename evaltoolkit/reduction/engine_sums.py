@@ -20,6 +20,9 @@ AT_ONCE: Final = 400
 TILE: Final = 20
 """Columns whose products with as many others are taken in one query: it then holds few influence functions."""
 
+FEW: Final = 100
+"""Products for which a query of their own is not worth its time."""
+
 Part = tuple[Any, Mapping[int, Any]]
 """An Ibis table, and influence functions of its rows as expressions by their place; those of other places are zero."""
 
@@ -92,14 +95,27 @@ def cross_products(source: EngineSource, parts: Sequence[Part], width: int, what
     for j, (_, columns) in enumerate(parts):
         for pair in combinations_with_replacement(sorted(columns), 2):
             holders.setdefault(pair, []).append(j)
-    # Pairs of the same parts together, so that a query looks at few parts.
-    pairs = sorted(holders, key=lambda pair: (holders[pair], pair[0] // TILE, pair[1] // TILE, pair))
     found = np.zeros((width, width))
-    for chunk in _chunks(pairs):
+    for chunk in _tiled(holders):
         frame = source.executed(_products(parts, chunk, holders), what)
         for a, b in chunk:
             found[a, b] = found[b, a] = _number(frame[f"s{a}_{b}"].iloc[0])
     return found
+
+
+def _tiled(holders: Mapping[tuple[int, int], list[int]]) -> list[list[tuple[int, int]]]:
+    """Return pairs by query: with those of the same parts, so that no part is looked at for products that are zero."""
+    order = sorted(
+        holders, key=lambda pair: (len(holders[pair]), holders[pair], pair[0] // TILE, pair[1] // TILE, pair)
+    )
+    found: list[list[tuple[int, int]]] = [[]]
+    for pair in order:
+        last = found[-1]
+        other = bool(last) and holders[last[-1]] != holders[pair]
+        if len(last) >= AT_ONCE or (other and len(last) >= FEW):
+            found.append([])
+        found[-1].append(pair)
+    return [chunk for chunk in found if chunk]
 
 
 def by_cluster(parts: Sequence[Part], width: int) -> Any:
