@@ -58,6 +58,7 @@ class EngineSource:
         self._taken: dict[tuple[object, ...], tuple[pd.DataFrame, int]] = {}
         self._digest: str | None = None
         self._left: dict[str, str] = {}
+        self._size: int | None = None
 
     @property
     def name(self) -> str:
@@ -150,17 +151,25 @@ class EngineSource:
         ------
         DataChangedError
         """
-        before = self._counted()
+        self._size = self._counted()
         yield
+        before, self._size = self._size, None
         if self._counted() != before:
             raise DataChangedError(
                 f"the table '{self._name}' changed while it was read", expected="the same rows in every query",
                 todo="read a copy or a snapshot, or run again when nothing writes to it", where=self._where,
             )  # fmt: skip
 
+    def size(self) -> int:
+        """Return the number of rows in the table."""
+        return self._counted() if self._size is None else self._size
+
+    def counting(self) -> Any:
+        """Return the query for the number of rows in the table."""
+        return self._table.aggregate(n=self._table.count())
+
     def _counted(self) -> int:
-        query = self._table.aggregate(n=self._table.count())
-        return int(self._asked(query, "number of rows")["n"].iloc[0])
+        return int(self._asked(self.counting(), "number of rows")["n"].iloc[0])
 
     @contextlib.contextmanager
     def stored(self, query: Any, what: str) -> Iterator[Any]:
@@ -181,13 +190,13 @@ class EngineSource:
             yield query
             return
         if self.backend == "pyspark":
-            with self._logged(query, f"{what} (kept inside)", query.cache) as kept:
+            with self._logged(query, what, query.cache, "kept inside") as kept:
                 yield kept
             return
         name = f"evaltoolkit_{uuid.uuid4().hex}"
         temporary = True if self.backend == "duckdb" else None
         kept = self._logged(
-            query, f"{what} (kept inside as {name})", lambda: connection.create_table(name, query, temp=temporary)
+            query, what, lambda: connection.create_table(name, query, temp=temporary), f"kept inside as {name}"
         )
         try:
             yield kept
@@ -253,11 +262,12 @@ class EngineSource:
         frame: pd.DataFrame = self._logged(query, what, query.to_pandas)
         return frame
 
-    def _logged(self, query: Any, what: str, run: Callable[[], Any]) -> Any:
+    def _logged(self, query: Any, what: str, run: Callable[[], Any], where: str = "") -> Any:
         self._progress(what)
         if self._audit is None:
             return self._run(run)
-        number = self._audit.asked(what, self._run(lambda: self._words(query)), self._context)
+        said = f"{what} ({where})" if where else what
+        number = self._audit.asked(said, self._run(lambda: self._words(query)), self._context)
         try:
             found = self._run(run)
         except EvaluationError:

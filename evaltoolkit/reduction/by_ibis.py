@@ -75,9 +75,7 @@ def panel_moments(rows: Rows, bound: Bound, n_read: int, n_rows: int) -> PanelMo
 def _few_cells(rows: Rows) -> None:
     if not rows.plan.covariates:
         return
-    columns = {f"z{i}": rows.covariate(name) for i, name in enumerate(rows.plan.covariates)}
-    several = rows.table.select(**columns).distinct().limit(MOST_CELLS + 1)
-    n = int(rows.source.executed(several.aggregate(n=several.count()), "combinations of covariates")["n"][0])
+    n = int(rows.source.executed(combinations(rows), "combinations of covariates")["n"][0])
     if n > MOST_CELLS:
         raise OptionError(
             f"the covariates take more than {MOST_CELLS:,} different values together, so cells of units alike would "
@@ -86,6 +84,13 @@ def _few_cells(rows: Rows) -> None:
             todo="give cut points under [moments] grid, or state release = 'strict', which lets cross-products of the "
             "whole sample leave and no cells", where=rows.where("covariates"),
         )  # fmt: skip
+
+
+def combinations(rows: Rows) -> Any:
+    """Return the query that counts combinations of the covariates' values, up to one more than may be."""
+    columns = {f"z{i}": rows.covariate(name) for i, name in enumerate(rows.plan.covariates)}
+    several = rows.table.select(**columns).distinct().limit(MOST_CELLS + 1)
+    return several.aggregate(n=several.count())
 
 
 def wide_form(long: Any, bound: Bound) -> Any:

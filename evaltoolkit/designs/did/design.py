@@ -19,6 +19,7 @@ from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.path_estimators import two_way
 from evaltoolkit.designs.did.rows import estimates, headline
 from evaltoolkit.designs.did.sample import PanelStudy
+from evaltoolkit.designs.did.sums_explained import explanation
 from evaltoolkit.designs.did.tables import tables
 from evaltoolkit.designs.did.trend_checks import Trends
 from evaltoolkit.designs.did.wording import estimand, statements
@@ -51,7 +52,7 @@ class DifferenceInDifferences:
 
     def explanation(self, study: Study, options: Options, source: Source) -> Explanation:
         """Return what would be asked of a source and what would leave it; no query is run."""
-        return _sums.explanation(study, options, source)
+        return explanation(study, options, source)
 
     def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[PanelStudy]:
         """Read and check the data, and return the balanced panel with the flow to it."""

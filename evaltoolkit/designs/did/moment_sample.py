@@ -55,13 +55,7 @@ def reduced(study: Study, options: Options, source: EngineSource) -> PanelMoment
     rows = Rows(source, asked(source, study), plan_of(study, options), study.place)
     n_rows = rows.checked(source.executed(rows.overall(), "rows that cannot be used"))
     bound = bind(rows, source.executed(rows.by_period(), "periods and levels"), study)
-    n_read = int(source.executed(counted(source), "rows in the table")["n"][0])
-    return panel_moments(rows, bound, n_read, n_rows)
-
-
-def counted(source: EngineSource) -> Any:
-    """Return the query for the number of rows in the table."""
-    return source.table.aggregate(n=source.table.count())
+    return panel_moments(rows, bound, source.size(), n_rows)
 
 
 def fingerprinted(moments: PanelMoments, names: Callable[[], Iterable[str]]) -> PanelMoments:

@@ -15,7 +15,7 @@ from evaltoolkit.data.asked import asked, distinct
 from evaltoolkit.designs.did.covariates import MANY_LEVELS, grid_labels
 from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.moment_estimators import check_moments
-from evaltoolkit.designs.did.moment_sample import bind, counted, plan_of
+from evaltoolkit.designs.did.moment_sample import bind, plan_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
 from evaltoolkit.errors import ColumnTypeError, OptionError
@@ -86,9 +86,8 @@ def strict_sample(study: Study, options: Options, source: EngineSource) -> Stric
     )
     n_rows = rows.checked(source.executed(rows.overall(), "rows that cannot be used"))
     bound = bind(rows, source.executed(rows.by_period(), "periods and levels"), study)
-    n_read = int(source.executed(counted(source), "rows in the table")["n"][0])
     wide = wide_form(rows.long(bound), bound)
-    account, sums = _by_start(rows, wide, bound, n_read, n_rows)
+    account, sums = _by_start(rows, wide, bound, source.size(), n_rows)
     names, owner, columns = _covariates(rows, wide, study)
     starts = _begun(bound)[sums["start"].to_numpy(np.int64)]
     scope = scope_of(starts, bound.periods, np.ones((starts.size, bound.periods.size), dtype=np.bool_), study, options)
@@ -124,13 +123,18 @@ def _check(options: Options, study: Study) -> None:
 
 def _by_start(rows: Rows, wide: Any, bound: Bound, n_read: int, n_rows: int) -> tuple[Account, pd.DataFrame]:
     """Return what became of the rows, and first sums by start, where each rests on enough people."""
-    bare = dataclasses.replace(bound, plan=dataclasses.replace(without_covariates(bound.plan), cluster=None))
+    bare = without_cells(bound)
     with rows.source.stored(first_sums_of(wide, bare), "sums by start") as cells:
         states = rows.source.executed(account_of(cells), "what became of the units")
         account = account_in(states, rows, wide, n_read, n_rows)
         released(rows, cells, bare)
         found = rows.source.executed(sums_of(cells, bare), "the sums by start")
     return account, found.sort_values("start", ignore_index=True)
+
+
+def without_cells(bound: Bound) -> Bound:
+    """Return the plan for sums by start alone."""
+    return dataclasses.replace(bound, plan=dataclasses.replace(without_covariates(bound.plan), cluster=None))
 
 
 def _covariates(rows: Rows, wide: Any, study: Study) -> tuple[tuple[str, ...], tuple[int, ...], list[Any]]:
