@@ -132,6 +132,15 @@ class OffersPower(Protocol):
 
 
 @runtime_checkable
+class TellsQueries(Protocol):
+    """A design that can tell what it would ask of an engine; designs may go without."""
+
+    def explanation(self, study: Study, options: Any, source: Source) -> Explanation:
+        """Return what would be asked of a source and what would leave it; no query is run."""
+        ...
+
+
+@runtime_checkable
 class RunsOnMoments(Protocol):
     """A design that can do with sums, which add up over agencies that share no rows; designs may go without."""
 
@@ -146,6 +155,22 @@ class RunsOnMoments(Protocol):
     def explanation(self, study: Study, options: Any, source: Source) -> Explanation:
         """Return what would be asked of a source and what would leave it; no query is run."""
         ...
+
+
+def telling(design: object, study: Study) -> TellsQueries:
+    """Return a design that can tell its queries.
+
+    Raises
+    ------
+    OptionError
+        It cannot.
+    """
+    if isinstance(design, TellsQueries):
+        return design
+    raise OptionError(
+        f"the design '{study.design}' does not tell its queries beforehand", expected="a design that does",
+        todo="run it with --audit-log, which writes every query before it runs", where=study.place("design"),
+    )  # fmt: skip
 
 
 def on_moments(design: object, study: Study) -> RunsOnMoments:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from evaltoolkit.contract import on_moments
+from evaltoolkit.contract import on_moments, telling
 from evaltoolkit.data import Source, held_still, open_source
 from evaltoolkit.errors import DisclosureError
 from evaltoolkit.pipeline import design_of
@@ -97,7 +97,7 @@ def explain(study: Study, source: Source | None = None, *, export: bool = False)
     each = []
     for outcome in (study.outcome, *study.secondary):
         one = study.model_copy(update={"outcome": outcome, "secondary": ()})
-        each.append(on_moments(design_of(study), one).explanation(one, options, chosen))
+        each.append(telling(design_of(study), one).explanation(one, options, chosen))
     if export:
         plan = on_moments(design_of(study), study).plan(study, options)
         each[0] = dataclasses.replace(each[0], leaves=(*each[0].leaves, *_in_the_file(plan)))

@@ -138,7 +138,8 @@ class EngineSource:
         DataFileError
             The engine stopped.
         """
-        asked = query.select(*(_plain(query[name]) for name in query.columns))
+        decimal = any(kind.is_decimal() for kind in query.schema().types)
+        asked = query.select(*(_plain(query[name]) for name in query.columns)) if decimal else query
         frame: pd.DataFrame = self._asked(asked, what)
         self._left[self.sql(asked) or what] = _hash(_steady(frame), len(frame))
         return frame

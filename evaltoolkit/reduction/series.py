@@ -77,17 +77,8 @@ def rows_by_period(source: EngineSource, study: Study, plan: SeriesPlan) -> Rows
     DisclosureError
         A count of people is too small to leave.
     """
-    table = asked(source, study)
-    numbers = {name: _number(table, name, study) for name in _numbers(plan)}
-    keys = [name for name in (plan.unit, plan.time) if name is not None]
-    for name in keys:
-        required(table, name, role="unit" if name == plan.unit else "time", where=study.place("time"))
-    rows = table.select(*keys, *([plan.carried] if plan.carried else []), **numbers)
-    dated = rows.mutate(evaltoolkit_period=_period(rows[plan.time], plan))
-    groups = dated.group_by(["evaltoolkit_period", *keys[:-1]]).aggregate(n=dated.count())
-    found = source.executed(
-        groups.aggregate(n=groups.n.sum(), several=_how_many(groups.n > 1)), "rows for each period"
-    ).iloc[0]
+    asked_for = row_queries(asked(source, study), study, plan)
+    found = source.executed(asked_for.places, "rows for each period").iloc[0]
     n_rows = some(found["n"], study)
     if found["several"]:
         raise DuplicateRowsError(
@@ -95,12 +86,49 @@ def rows_by_period(source: EngineSource, study: Study, plan: SeriesPlan) -> Rows
             expected="one row for each period and site", where=study.place("data", "rows"),
             todo='state rows = "people" or "events" under [data] if a row is one, or name the unit column',
         )  # fmt: skip
-    small = {name: _how_many(_hidden(rows[name], plan.rule)) for name in _counting(plan)}
-    if small:
-        few = source.executed(rows.aggregate(**small), "counts of too few people").iloc[0].fillna(0)
-        release(int(few.sum()), n_rows * len(small), "counts", plan, study)
-    frame = source.executed(rows, "values by period").sort_values(keys, ignore_index=True)
+    if asked_for.small is not None:
+        few = source.executed(asked_for.small, "counts of too few people").iloc[0].fillna(0)
+        release(int(few.sum()), n_rows * len(few), "counts", plan, study)
+    frame = source.executed(asked_for.rows, "values by period").sort_values(list(asked_for.keys), ignore_index=True)
     return Rows(frame, _n_read(source, study, n_rows))
+
+
+@dataclass(frozen=True, slots=True)
+class RowQueries:
+    """What is asked of rows that stand for periods.
+
+    Attributes
+    ----------
+    places
+        How many rows there are, and how many periods have several.
+    small
+        How many counts are too small to leave, by column; None where no column counts people.
+    rows
+        The rows.
+    keys
+        Columns that tell them apart.
+    """
+
+    places: Any
+    small: Any
+    rows: Any
+    keys: tuple[str, ...]
+
+
+def row_queries(table: Any, study: Study, plan: SeriesPlan) -> RowQueries:
+    """Return the queries for rows that stand for periods."""
+    numbers = {name: _number(table, name, study) for name in _numbers(plan)}
+    keys = tuple(name for name in (plan.unit, plan.time) if name is not None)
+    for name in keys:
+        required(table, name, role="unit" if name == plan.unit else "time", where=study.place("time"))
+    rows = table.select(*keys, *([plan.carried] if plan.carried else []), **numbers)
+    dated = rows.mutate(evaltoolkit_period=_period(rows[plan.time], plan))
+    groups = dated.group_by(["evaltoolkit_period", *keys[:-1]]).aggregate(n=dated.count())
+    small = {name: _how_many(_hidden(rows[name], plan.rule)) for name in _counting(plan)}
+    return RowQueries(
+        groups.aggregate(n=groups.n.sum(), several=_how_many(groups.n > 1)),
+        rows.aggregate(**small) if small else None, rows, keys,
+    )  # fmt: skip
 
 
 def cells_by_period(source: EngineSource, study: Study, plan: SeriesPlan, calendar: Calendar) -> Cells:
@@ -120,9 +148,7 @@ def cells_by_period(source: EngineSource, study: Study, plan: SeriesPlan, calend
     n_rows = some(found["n_rows"], study)
     sound(found, study, plan)
     no_small(found, study, plan)
-    keys = ["key", *(["unit"] if plan.unit else [])]
-    wanted = [*keys, "n", "total", *(f"low{i}" for i in range(len(plan.within))), *(["first"] if plan.carried else [])]
-    cells = source.executed(grouped.select(*wanted), "counts and sums by period")
+    cells = source.executed(released(grouped, plan), "counts and sums by period")
     days = keyed.days
     if keyed.day is not None:
         days = (_since_1970(found["first_day"]), _since_1970(found["last_day"]))
@@ -163,6 +189,14 @@ def cells_of(table: Any, key: Any, study: Study, plan: SeriesPlan, *, day: Any =
     return rows.group_by(["key", *(["unit"] if plan.unit else [])]).aggregate(**asked_for)
 
 
+def released(grouped: Any, plan: SeriesPlan) -> Any:
+    """Return the query for what leaves of cells that may."""
+    low = [f"low{i}" for i in range(len(plan.within))]
+    return grouped.select(
+        "key", *(["unit"] if plan.unit else []), "n", "total", *low, *(["first"] if plan.carried else [])
+    )
+
+
 def looked_at(grouped: Any, plan: SeriesPlan) -> Any:
     """Return the query for how many cells may not leave, and for what is wrong with them."""
     asked_for = {
@@ -190,7 +224,7 @@ def _keyed(source: EngineSource, table: Any, study: Study, plan: SeriesPlan, cal
     column = required(table, plan.time, role="time", where=study.place("time"))
     day = _day(source, table, column)
     if day is not None:
-        return _Keyed(_truncated(day, plan), lambda values: _steps(values, calendar, plan, study), day)
+        return _Keyed(truncated(day, plan), lambda values: _steps(values, calendar, plan, study), day)
     there = distinct(source, table, plan.time, where=study.place("time"))
     steps = _steps(there, calendar, plan, study)
     days = _days(there, plan)
@@ -209,19 +243,24 @@ def _day(source: EngineSource, table: Any, column: Any) -> Any:
         return column if kind.is_date() else column.date()
     if not kind.is_string():
         return None
-    shaped = table.aggregate(odd=_how_many(~column.re_search(_ISO)), n=column.count())
-    found = source.executed(shaped, "whether times are days").iloc[0].fillna(0)
+    found = source.executed(shape_of(table, column), "whether times are days").iloc[0].fillna(0)
     return None if found["odd"] or not found["n"] else column.strip().substr(0, 10).cast("date")
+
+
+def shape_of(table: Any, column: Any) -> Any:
+    """Return the query for whether a column of texts holds days."""
+    return table.aggregate(odd=_how_many(~column.re_search(_ISO)), n=column.count())
 
 
 def _period(column: Any, plan: SeriesPlan) -> Any:
     kind = column.type()
     if plan.every is None or not (kind.is_date() or kind.is_timestamp()):
         return column
-    return _truncated(column if kind.is_date() else column.date(), plan)
+    return truncated(column if kind.is_date() else column.date(), plan)
 
 
-def _truncated(day: Any, plan: SeriesPlan) -> Any:
+def truncated(day: Any, plan: SeriesPlan) -> Any:
+    """Return the first day of the period of each day."""
     return day.truncate(_UNITS[plan.every]) if plan.every in _UNITS else day
 
 
@@ -273,8 +312,12 @@ def _hidden(count: Any, rule: SmallCells) -> Any:
     return small if rule.show_zero else small | (count == 0)
 
 
+def counted(source: EngineSource) -> Any:
+    """Return the query for the number of rows in the table."""
+    return source.table.aggregate(n=source.table.count())
+
+
 def _n_read(source: EngineSource, study: Study, n_rows: int) -> int:
     if not study.data.keep:
         return n_rows
-    counted = source.table.aggregate(n=source.table.count())
-    return int(source.executed(counted, "rows in the table")["n"].iloc[0])
+    return int(source.executed(counted(source), "rows in the table")["n"].iloc[0])

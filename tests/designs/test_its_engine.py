@@ -231,3 +231,46 @@ def test_what_left_is_in_the_log(tmp_path: Any) -> None:
     assert max(line["rows"] for line in left) == 3 * 48
     cells = next(line for line in left if line["rows"] == 3 * 48)
     assert cells["columns"] == ["key", "unit", "n", "total", "low0"]
+
+
+# ---- what would be asked, told beforehand ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "asked", "steps"),
+    [
+        (events(), {"rows": "events", "outcome": {"column": "day", "kind": "count", "population": "youth"}},
+         ["cells of too few people", "counts and sums by period"]),
+        (months(), {"rows": "aggregates", "outcome": {"column": "calls", "kind": "count"}},
+         ["rows for each period", "counts of too few people", "values by period"]),
+    ],
+    ids=["events", "months"],
+)  # fmt: skip
+def test_what_is_told_beforehand_is_what_is_asked(
+    frame: pd.DataFrame, asked: dict[str, Any], steps: list[str], tmp_path: Any
+) -> None:
+    import json
+
+    from evaltoolkit.federation import explain
+    from evaltoolkit.pipeline import evaluate
+    from evaltoolkit.study import study_from
+
+    outcome, rows = asked["outcome"], asked["rows"]
+    keep = [{"column": "youth", "op": ">=", "value": 10}]
+    study = study_from(
+        {"design": "interrupted-time-series", "title": "t", "time": "day", "interruption": "2021-01", "every": "month",
+         "outcome": outcome, "data": {"rows": rows, "keep": keep}}
+    )  # fmt: skip
+    source = connect(in_duckdb(frame).table, audit=tmp_path / "log.jsonl")
+    told = explain(study, source)
+    assert (tmp_path / "log.jsonl").read_text() == ""
+    assert [step.words for step in told.steps] == [*steps, "rows in the table"]
+    assert (told.release, told.engine, told.plan["time"]) == ("moments", "duckdb", "day")
+    evaluate(study, source)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    ran = {line["sql"] for line in lines if line["event"] == "asked" and line["step"] != "number of rows"}
+    assert ran == {step.sql for step in told.steps}
+    left = {line["step"]: tuple(more["columns"]) for line, more in zip(lines[::2], lines[1::2], strict=True)}
+    for leaving in told.leaves:
+        assert left[leaving.what] == leaving.numbers
+    assert "What leaves" in told.text()

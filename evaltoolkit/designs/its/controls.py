@@ -72,9 +72,7 @@ class Candidates:
 def prepare_controlled(study: Study, options: Options, source: Source) -> AnalysisSample[Series]:
     """Read the treated series and its controls, and return the series with its control beside it."""
     by_unit = options.unit is not None
-    people = () if options.control_population is None else (options.control_population,)
-    extra = () if by_unit else (*_columns_of(options), *people)
-    table = read(study, options, source, unit=options.unit, extra=extra)
+    table = read(study, options, source, unit=options.unit, extra=control_columns(options))
     mine, flow = (table, table.flow) if not by_unit else _treated(table, study, options)
     known = mine.known
     found = _of_units(table, mine, options, study) if by_unit else _of_columns(table, study, options)
@@ -91,6 +89,14 @@ def prepare_controlled(study: Study, options: Options, source: Source) -> Analys
     _usable(series, study, options)
     secret = identifier_values(table.frame, study.disclosure.secret_columns)
     return AnalysisSample(series, steps, secret)
+
+
+def control_columns(options: Options) -> tuple[str, ...]:
+    """Return the columns of controls and of their population, where controls are columns."""
+    if options.control is None or options.unit is not None:
+        return ()
+    people = () if options.control_population is None else (options.control_population,)
+    return (*_columns_of(options), *people)
 
 
 def _columns_of(options: Options) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 from evaltoolkit.contract import Alternative, Power, sealed, sealed_headline, study_record
 from evaltoolkit.data import Source
 from evaltoolkit.designs.its import alternatives as _alternatives
+from evaltoolkit.designs.its import in_engine
 from evaltoolkit.designs.its import options as _options
 from evaltoolkit.designs.its import power as _power
 from evaltoolkit.designs.its import prepare as _prepare
+from evaltoolkit.designs.its.controls import control_columns
 from evaltoolkit.designs.its.dated import look_at_dates
 from evaltoolkit.designs.its.diagnostics import checks, sensitivity
 from evaltoolkit.designs.its.figures import figures
@@ -23,6 +25,7 @@ from evaltoolkit.designs.its.tables import tables
 from evaltoolkit.designs.its.wording import estimand, statements
 from evaltoolkit.errors import OptionError
 from evaltoolkit.reduction import AnalysisSample
+from evaltoolkit.reduction.explanation import Explanation
 from evaltoolkit.results import Draft, Estimate, Result
 from evaltoolkit.study import Study
 
@@ -40,6 +43,10 @@ class InterruptedTimeSeries:
     def prepare(self, study: Study, options: Options, source: Source) -> AnalysisSample[Any]:
         """Read and check the data, and return the series with the flow to it."""
         return _prepare.prepare(study, options, source)
+
+    def explanation(self, study: Study, options: Options, source: Source) -> Explanation:
+        """Return what would be asked of a source and what would leave it; no query is run."""
+        return in_engine.explanation(study, options, source, options.unit, control_columns(options))
 
     def estimate(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> Result:
         """Estimate, check, describe, and seal."""

@@ -10,14 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaltoolkit.contract import small_cells
-from evaltoolkit.data import Calendar, EngineSource, Rows
+from evaltoolkit.data import Calendar, EngineSource, Rows, Source
 from evaltoolkit.designs.its.counting import completed, with_counts
 from evaltoolkit.designs.its.options import Options
 from evaltoolkit.designs.its.periods import Periods
 from evaltoolkit.designs.its.recorded import Days, first_steps, suspected, window_of
 from evaltoolkit.errors import ColumnTypeError, DisclosureError
+from evaltoolkit.reduction.explanation import Explanation, Leaving, Step
 from evaltoolkit.reduction.series import Cells, cells_by_period, rows_by_period
 from evaltoolkit.reduction.series_release import SeriesPlan
+from evaltoolkit.reduction.series_told import record_of, told
 from evaltoolkit.study import Study
 
 
@@ -128,3 +130,21 @@ def _populations(cells: Cells, study: Study) -> None:
             f"the population column '{name}' is zero or negative in {wrong:,} cells of a period",
             expected="numbers above zero", todo="correct these rows", where=study.place("outcome", "population"),
         )  # fmt: skip
+
+
+def explanation(
+    study: Study, options: Options, source: Source, unit: str | None, extra: tuple[str, ...]
+) -> Explanation:  # fmt: skip
+    """Return what a study would ask of its source and what would leave it; no query is run."""
+    release = study.data.release or ("moments" if isinstance(source, EngineSource) else "open")
+    kind = "interrupted-time-series"
+    if not isinstance(source, EngineSource):
+        read, rows = Step("read the rows here"), Leaving("rows", (), "none: they are on this machine")
+        return Explanation(kind, release, "memory", {}, "", (read,), (rows,))
+    if release == "open":
+        read, rows = Step("read the rows"), Leaving("rows", source.named(study), "every row that the filters keep")
+        return Explanation(kind, release, source.backend, {}, "", (read,), (rows,))
+    plan = series_plan(study, options, unit, extra)
+    record, digest = record_of(plan)
+    steps, leaves = told(source, study, plan, counts_rows=study.counts_people)
+    return Explanation(kind, release, source.backend, record, digest, steps, leaves)
