@@ -50,7 +50,10 @@ def export_moments(study: Study, source: Source | None = None) -> str:
     chosen = open_source(study) if source is None else source
     with held_still(chosen, study):
         moments = design.reduced(study, options, chosen)
-    report = exportable(moments)
+    moments, report = exportable(moments)
+    if plan.unit in study.disclosure.secret_columns and moments.fingerprints and not moments.fingerprints.key:
+        # Names that identify people can be guessed from hashes without a key.
+        moments = dataclasses.replace(moments, fingerprints=None)
     explained = design.explanation(study, options, chosen)
     sql = _NAMED_ANEW.sub("the_files", "\n".join(step.sql for step in explained.steps if step.sql))
     about = Exported(
@@ -124,7 +127,7 @@ def _in_the_file(plan: PanelPlan) -> tuple[Leaving, ...]:
         counts = ["counts (T)"] if plan.outcome_counts else []
         numbers = (*each, "units", "sums (T)", "products (T (T + 1) / 2)", *weighted, *counts)
         found = [Leaving("the file: cells", numbers, f"one line for each start{by}; T periods")]
-    told = ("rows read", "rows kept", "units", "incomplete units", "units always treated")
+    told = ("rows read", "rows kept", "units", "incomplete units", "incomplete units used", "units always treated")
     found.append(Leaving("the file: account", told, "one number each; those left out only where they are not few"))
     if not plan.counts_people:
         words = "16 digits for each unit, a hash of its name, so that none is added twice"

@@ -104,8 +104,9 @@ def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
         table = pattern_moments(*of, w, frame.shift)
         place = _places(table, cell[kept], start[kept], there[kept])
         counts, shares = _counts(rows, frame, table, kept, place), None
-        if frame.plan.counts_people and frame.plan.kind == "continuous":
-            shares = _shares(np.abs(np.nan_to_num(wide[kept])), place, table.cohort.size)
+        size = _sizes(rows, frame.plan, wide)
+        if size is not None:
+            shares = _shares(np.where(there, size, 0.0)[kept], place, table.cohort.size)
         return PanelMoments(frame.plan, frame.calendar, table, frame.values, counts, account, (), shares)
     by_cluster = pattern_clusters(*of, rows.cluster[first][kept], w, frame.shift)
     place = _places(by_cluster, cell[kept], start[kept], there[kept])
@@ -141,6 +142,13 @@ def _places(table: Table, cell: IntArray, start: IntArray, there: Mask) -> IntAr
     at = {key: s for s, key in enumerate(keys)}
     mine = zip(start.tolist(), cell.tolist(), [row.tobytes() for row in there], strict=True)
     return np.array([at[key] for key in mine], dtype=np.int64)
+
+
+def _sizes(rows: LongArrays, plan: PanelPlan, wide: FloatArray) -> FloatArray | None:
+    """Return what a unit may have most of: outcomes of people that are no counts, counts of places."""
+    if plan.counts_people:
+        return np.abs(wide) if plan.kind == "continuous" else None
+    return None if rows.counts is None else widen(rows.unit, rows.at, rows.counts, wide.shape)
 
 
 def _shares(size: FloatArray, place: IntArray, S: int) -> FloatArray:

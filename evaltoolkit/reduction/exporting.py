@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from evaltoolkit.errors import DisclosureError, OptionError
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.moments import Account, PanelMoments
-from evaltoolkit.reduction.release import Finding, ReleaseReport, observed, release_report, without
+from evaltoolkit.reduction.release import Finding, ReleaseReport, kept_in, observed, release_report, without
 
 FloatArray = NDArray[np.float64]
 
@@ -20,8 +20,10 @@ FAR: Final = 300.0
 """Standard deviations that the mean may be from zero without a stated shift; sums of squares lose digits beyond."""
 
 
-def exportable(moments: PanelMoments, *, where: str = "--export-moments") -> ReleaseReport:
-    """Return what was checked where the sums may leave.
+def exportable(moments: PanelMoments, *, where: str = "--export-moments") -> tuple[PanelMoments, ReleaseReport]:
+    """Return the sums that may leave, and what was checked.
+
+    Units that lack a period are left out where too few others lack the same.
 
     Parameters
     ----------
@@ -38,6 +40,7 @@ def exportable(moments: PanelMoments, *, where: str = "--export-moments") -> Rel
         Levels are so large that the shift has to be stated beforehand.
     """
     _check_shift(moments)
+    moments = _enough_alike(moments)
     report = release_report(moments)
     if report.findings:
         expected = f"{'0 or ' if report.show_zero else ''}{report.threshold} or more people behind every number"
@@ -45,7 +48,42 @@ def exportable(moments: PanelMoments, *, where: str = "--export-moments") -> Rel
             "the sums may not leave: " + "; ".join(_said(f) for f in report.findings), expected=expected,
             todo=_coarser(moments, report), where=where,
         )  # fmt: skip
-    return report
+    return moments, report
+
+
+def _enough_alike(moments: PanelMoments) -> PanelMoments:
+    """Return the sums without cells of units that lack a period, where such a cell may not leave."""
+    whole = observed(moments.table).all(axis=1)
+    if whole.all() or not whole.any():
+        return moments
+    few, table = kept_in(moments), moments.table
+    if isinstance(table, ClusterMoments):
+        few = np.bincount(table.cell, weights=few, minlength=whole.size) > 0
+    kept = whole | ~few
+    if kept.all():
+        return moments
+    lost = int(_units_of_cells(moments)[~kept].sum())
+    account = dataclasses.replace(moments.account, n_kept=moments.account.n_kept - lost)
+    return dataclasses.replace(
+        moments, table=_cells_kept(table, kept), account=account,
+        counts=None if moments.counts is None else moments.counts[kept],
+        dominance=None if moments.dominance is None else moments.dominance[kept],
+    )  # fmt: skip
+
+
+def _cells_kept(table: CohortMoments | ClusterMoments, kept: NDArray[np.bool_]) -> CohortMoments | ClusterMoments:
+    there = observed(table)[kept]
+    starts, cohort = np.unique(table.starts[table.cohort][kept], return_inverse=True)
+    shared: dict[str, Any] = {
+        "starts": starts, "cohort": cohort.astype(np.int64), "design": table.design[kept],
+        "there": None if there.all() else there,
+    }  # fmt: skip
+    if isinstance(table, CohortMoments):
+        parts = {name: getattr(table, name)[kept] for name in ("units", "n", "m", "N2", "M2", "Q")}
+        return dataclasses.replace(table, **shared, **parts)
+    pairs = kept[table.cell]
+    parts = {name: getattr(table, name)[pairs] for name in ("cluster", "units", "n", "m")}
+    return dataclasses.replace(table, **shared, **parts, cell=(np.cumsum(kept) - 1)[table.cell[pairs]])
 
 
 def shareable_account(moments: PanelMoments) -> tuple[Account, bool]:
@@ -54,12 +92,12 @@ def shareable_account(moments: PanelMoments) -> tuple[Account, bool]:
     Where few people were left out, only those in the sums are told of: their rows and units, and nobody left out.
     """
     plan, account = moments.plan, moments.account
-    left_out = np.array([account.n_incomplete, account.n_always, account.n_read - account.n_rows], dtype=np.float64)
+    left_out = np.array([account.n_left, account.n_always, account.n_read - account.n_rows], dtype=np.float64)
     if not plan.counts_people or not ((left_out > 0) & (left_out < plan.threshold)).any():
         return account, False
-    n = int(_units_of_cells(moments).sum())
-    rows = int(_units_of_cells(moments) @ observed(moments.table).sum(axis=1))
-    return Account(rows, rows, n, 0, 0), True
+    units, there = _units_of_cells(moments), observed(moments.table)
+    rows, lacking = int(units @ there.sum(axis=1)), int(units[~there.all(axis=1)].sum())
+    return Account(rows, rows, int(units.sum()), lacking, 0, lacking), True
 
 
 def _units_of_cells(moments: PanelMoments) -> NDArray[np.int64]:
@@ -86,8 +124,6 @@ def _coarser(moments: PanelMoments, report: ReleaseReport) -> str:
     names = moments.plan.covariates
     if isinstance(moments.table, ClusterMoments):
         return "evaluate with clusters of more units, or with the units as clusters"
-    if moments.table.there is not None and not release_report(_whole_units(moments)).findings:
-        return 'leave out units that lack a period: incomplete = "drop" in the design file'
     wider = (
         "use wider periods (years in place of quarters), starts that more units share, or fewer agencies with more "
         "units each"
@@ -99,19 +135,6 @@ def _coarser(moments: PanelMoments, report: ReleaseReport) -> str:
     after = "no such cell is" if left[worst] == 0 else f"{left[worst]:,} such cells are"
     found = f"make '{worst}' coarser ({_how(moments, worst)}) or leave it out: without it {after} left"
     return found if left[worst] == 0 else f"{found}; then {wider}"
-
-
-def _whole_units(moments: PanelMoments) -> PanelMoments:
-    """Return the sums of units that were observed in every period."""
-    table = moments.table
-    assert isinstance(table, CohortMoments)
-    kept = observed(table).all(axis=1)
-    parts = {name: getattr(table, name)[kept] for name in ("design", "cohort", "units", "n", "m", "N2", "M2", "Q")}
-    return dataclasses.replace(
-        moments, table=dataclasses.replace(table, **parts, there=None),
-        counts=None if moments.counts is None else moments.counts[kept],
-        dominance=None if moments.dominance is None else moments.dominance[kept],
-    )  # fmt: skip
 
 
 def _how(moments: PanelMoments, name: str) -> str:

@@ -45,6 +45,7 @@ class _Rows(_Part):
 class _Units(_Part):
     all: int = Field(ge=0)
     incomplete: int = Field(ge=0)
+    incomplete_but_used: int = Field(ge=0)
     always_treated: int = Field(ge=0)
 
 
@@ -193,7 +194,8 @@ def moments_of(file: MomentsFile, where: str) -> PanelMoments:
     shared = (starts, np.array(steps, dtype=np.int64), design, cohort.astype(np.int64))
     table = _cohort_table(file, shared, there) if file.clusters is None else _cluster_table(file, shared, there)
     counts = None if file.cells[0].counts is None else np.array([c.counts for c in file.cells], dtype=np.float64)
-    account = (file.rows.read, file.rows.kept, file.units.all, file.units.incomplete, file.units.always_treated)
+    n = file.units
+    account = (file.rows.read, file.rows.kept, n.all, n.incomplete, n.always_treated, n.incomplete_but_used)
     f = file.fingerprints
     prints = None if f is None else Fingerprints(f.kind, f.n, tuple(f.values), f.key)
     return PanelMoments(

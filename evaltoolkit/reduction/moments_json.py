@@ -68,7 +68,10 @@ def written(moments: PanelMoments, about: Exported) -> str:
         },
         "shift": _numbers(table.shift),
         "rows": {"read": account.n_read, "kept": account.n_rows},
-        "units": {"all": account.n_units, "incomplete": account.n_incomplete, "always_treated": account.n_always},
+        "units": {
+            "all": account.n_units, "incomplete": account.n_incomplete, "incomplete_but_used": account.n_kept,
+            "always_treated": account.n_always,
+        },
         "small_cells": {
             "threshold": plan.threshold, "show_zero": plan.show_zero, "checked": list(about.checked),
             "few_left_out_are_not_told": shortened,

@@ -88,10 +88,17 @@ def release_report(moments: PanelMoments) -> ReleaseReport:
     moments
         Before any are added; the plan says what a row is.
     """
-    plan = moments.plan
-    checks = [*_people(moments), *_totals(moments), *_products(moments), *_places(moments), *_dominant(moments)]
-    findings = tuple(found for _, found in checks if found is not None)
-    return ReleaseReport(plan.threshold, plan.show_zero, tuple(words for words, _ in checks), findings)
+    plan, checks = moments.plan, _checks(moments)
+    findings = tuple(check.finding for check in checks if check.finding is not None)
+    return ReleaseReport(plan.threshold, plan.show_zero, tuple(check.looked_at for check in checks), findings)
+
+
+def kept_in(moments: PanelMoments) -> Mask:
+    """Return which rows of sums (units by cell, or by cluster and cell) may not leave."""
+    found = np.zeros(moments.table.units.size, dtype=np.bool_)
+    for check in _checks(moments):
+        found |= check.rows
+    return found
 
 
 def without(moments: PanelMoments, covariate: str) -> PanelMoments:
@@ -132,7 +139,29 @@ def observed(table: CohortMoments | ClusterMoments) -> Mask:
     return np.ones((table.cohort.size, table.periods.size), dtype=np.bool_)
 
 
-_Check = tuple[str, Finding | None]
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What was looked at, in words; the kind; which numbers may not leave, one row for each of sums; those in words."""
+
+    looked_at: str
+    what: What
+    bad: Mask
+    said: str
+
+    @property
+    def rows(self) -> Mask:
+        """Which rows of sums hold such a number."""
+        return np.array(self.bad.reshape(self.bad.shape[0], -1).any(axis=1))
+
+    @property
+    def finding(self) -> Finding | None:
+        """None where all may leave."""
+        numbers = int(self.bad.sum())
+        return Finding(self.what, int(self.rows.sum()), numbers, self.said) if numbers else None
+
+
+def _checks(moments: PanelMoments) -> list[_Check]:
+    return [*_people(moments), *_totals(moments), *_products(moments), *_places(moments), *_dominant(moments)]
 
 
 def _small(values: FloatArray, plan: PanelPlan) -> Mask:
@@ -142,16 +171,10 @@ def _small(values: FloatArray, plan: PanelPlan) -> Mask:
     return small if plan.show_zero else small | zero
 
 
-def _found(what: What, bad: Mask, words: str) -> Finding | None:
-    numbers = int(bad.sum())
-    cells = int(bad.reshape(bad.shape[0], -1).any(axis=1).sum())
-    return Finding(what, cells, numbers, words) if numbers else None
-
-
 def _people(moments: PanelMoments) -> Iterator[_Check]:
     if moments.plan.counts_people:
         bad = moments.table.units < moments.plan.threshold
-        yield "people in each cell", _found("people", bad, f"fewer than {moments.plan.threshold} people")
+        yield _Check("people in each cell", "people", bad, f"fewer than {moments.plan.threshold} people")
 
 
 def _totals(moments: PanelMoments) -> Iterator[_Check]:
@@ -167,14 +190,12 @@ def _totals(moments: PanelMoments) -> Iterator[_Check]:
             yield from _unchecked("totals of each cluster", table)
             return
         totals = _whole(table.m + np.outer(table.n, table.shift) * seen, plan)
-    yield "total of the outcome in each cell and period", _found("totals", _small(totals, plan) & seen, words)
+    yield _Check("total of the outcome in each cell and period", "totals", _small(totals, plan) & seen, words)
     if plan.kind == "binary":
         rest = table.units[:, None] - totals
         missing = words.replace("totals", "people without the outcome, in numbers")
-        yield (
-            "people without the outcome in each cell and period",
-            _found("complements", _small(rest, plan) & seen, missing),
-        )
+        bad = _small(rest, plan) & seen
+        yield _Check("people without the outcome in each cell and period", "complements", bad, missing)
 
 
 def _whole(values: FloatArray, plan: PanelPlan) -> FloatArray:
@@ -183,7 +204,7 @@ def _whole(values: FloatArray, plan: PanelPlan) -> FloatArray:
 
 
 def _unchecked(words: str, table: CohortMoments | ClusterMoments) -> Iterator[_Check]:
-    yield f"{words}: cannot be checked", Finding("unchecked", table.units.size, table.units.size, words)
+    yield _Check(f"{words}: cannot be checked", "unchecked", np.ones(table.units.size, dtype=np.bool_), words)
 
 
 def _products(moments: PanelMoments) -> Iterator[_Check]:
@@ -206,7 +227,7 @@ def _products(moments: PanelMoments) -> Iterator[_Check]:
         distinct = upper | upper.transpose(0, 2, 1)
         bad = np.concatenate([bad, _small(alone, plan) & distinct, _small(neither, plan) & upper], axis=1)
         words = f"people with the outcome in both, one or none of two periods, 1 to {plan.threshold - 1} of them"
-    yield "sum of products of any two periods in each cell", _found("pairs", bad, words)
+    yield _Check("sum of products of any two periods in each cell", "pairs", bad, words)
 
 
 def _places(moments: PanelMoments) -> Iterator[_Check]:
@@ -226,7 +247,7 @@ def _places(moments: PanelMoments) -> Iterator[_Check]:
         words = "sums of two places, whose single values follow from them and cannot be checked"
         least = np.full(table.m.shape, 1.0)
     bad = _small(least, plan) & two[:, None] & observed(table)
-    yield "values of places in cells of two", _found("two-places", bad, words)
+    yield _Check("values of places in cells of two", "two-places", bad, words)
 
 
 def _dominant(moments: PanelMoments) -> Iterator[_Check]:
@@ -238,4 +259,4 @@ def _dominant(moments: PanelMoments) -> Iterator[_Check]:
         return
     bad = moments.dominance > DOMINANT
     words = "totals of which one person has more than half"
-    yield "largest share of one person in each total", _found("dominance", bad, words)
+    yield _Check("largest share of one person in each total", "dominance", bad, words)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from evaltoolkit.errors import DisclosureError, OptionError
 from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.reduction.exporting import exportable
-from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.exporting import exportable, shareable_account
+from evaltoolkit.reduction.moments import Account, PanelMoments
 from evaltoolkit.reduction.release import release_report, without
 from tests.reduction.made import VALUES, moments, plan
 
@@ -167,11 +167,31 @@ def test_periods_without_an_observation_give_nothing_away() -> None:
     # The third period repeats the first where it was observed: nobody has one of the two alone.
     assert kinds(made) == {"pairs": (1, 2)}
     assert kinds(dataclasses.replace(made, plan=plan(kind="binary"))) == {}
-    y[-3:, 1] = np.nan
-    few = moments(y, np.full(n, 2019), np.zeros(n), by=plan(kind="binary"))
-    assert kinds(few)["people"] == (1, 1)
-    with pytest.raises(DisclosureError, match='incomplete = "drop"'):
-        exportable(few)
+
+
+def lacking(few: int, clusters: Any = None) -> PanelMoments:
+    """People of whom some lack one period, and a few others another."""
+    y = people(20, 30, 40, 50).astype(float)
+    y = np.concatenate([np.column_stack([y, y[::-1, 0], y[:, 1]])] * 3)
+    y[:140, 3], y[140 : 140 + few, 0] = np.nan, np.nan
+    by = plan(kind="binary", incomplete="keep", threshold=5, cluster=None if clusters is None else "court")
+    made = moments(y, np.full(len(y), 2019), np.zeros(len(y)), by=by, clusters=clusters)
+    return dataclasses.replace(made, account=Account(1536, 1536, 420, 140 + few, 0, 140 + few))
+
+
+def test_units_that_lack_what_too_few_others_lack_are_left_out() -> None:
+    made = lacking(few=4)
+    assert kinds(made)["people"] == (1, 1)
+    found, report = exportable(made)
+    assert report.findings == ()
+    assert found.table.units.tolist() == [140, 276]
+    assert (found.account.n_kept, found.account.n_left) == (140, 4)
+    # Four people left out are few: of them nothing is told.
+    told, shortened = shareable_account(found)
+    assert (shortened, told) == (True, Account(140 * 3 + 276 * 4, 140 * 3 + 276 * 4, 416, 140, 0, 140))
+    courts = np.where(np.arange(420) % 2, "Ash", "Elm")
+    by_court, _ = exportable(lacking(4, courts))
+    assert (by_court.table.cohort.size, int(by_court.table.units.sum())) == (2, 416)
 
 
 def many(seed: int = 6) -> PanelMoments:
