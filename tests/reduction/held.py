@@ -68,9 +68,10 @@ def agree(one: Any, two: Any, tolerance: float = 1e-9) -> None:
                     assert b == pytest.approx(a, rel=1e-6, abs=1e-9), (table.key, mine[0], column.key)
     checks = {check.name: check for check in (*one.diagnostics, *one.sensitivity)}
     for check in (*two.diagnostics, *two.sensitivity):
-        if check.value is not None and checks[check.name].value is not None:
-            assert check.value == pytest.approx(checks[check.name].value, rel=1e-6, abs=1e-9), check.name
-            assert check.verdict == checks[check.name].verdict
+        mine = checks[check.name]
+        if check.value is not None and mine.value is not None:
+            assert check.value == pytest.approx(mine.value, rel=1e-6, abs=1e-9), check.name
+        assert check.verdict in ("not-applicable", mine.verdict), check.name
     said = [dataclasses.replace(r.statements, methods=()) for r in (one, two)]
     assert said[1] == said[0]
     # Passes over the data and the gradient left may differ.

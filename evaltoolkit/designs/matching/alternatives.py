@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from evaltoolkit.contract import Alternative
+from evaltoolkit.designs.matching.in_engine_rules import in_engine
 from evaltoolkit.designs.matching.keys import KEYS_OF
 from evaltoolkit.designs.matching.options import Options
-from evaltoolkit.designs.matching.people import People
 from evaltoolkit.study import Study
 
 Settings = dict[str, Any]
@@ -60,7 +61,26 @@ _SCALES: Final[Mapping[str, str]] = {"sd-score": "SD of the score", "sd-logit": 
 _INCOMPLETE: Final[Mapping[str, str]] = {"drop": "left out", "indicator": "marked", "impute": "imputed"}
 
 
-def alternatives(study: Study, options: Options, people: People) -> tuple[Alternative, ...]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What alternatives depend on beyond the study: how many people, missing covariates, the engine that holds them.
+
+    Attributes
+    ----------
+    n
+        People.
+    gaps
+        Whether covariates are missing of people who are kept.
+    backend
+        The engine that the people stay in; None where rows are here.
+    """
+
+    n: int
+    gaps: bool = False
+    backend: str | None = None
+
+
+def alternatives(study: Study, options: Options, people: Compared) -> tuple[Alternative, ...]:
     """Return the study's own way and the others, all of the same estimand, outcome and covariates.
 
     Methods are crossed with the ways to estimate the effect where that is cheap; calipers, ratios, reuse, weights and
@@ -69,7 +89,7 @@ def alternatives(study: Study, options: Options, people: People) -> tuple[Altern
     own = dict(study.settings)
     found = {_key(own): own}
     for settings in _candidates(study, options, people):
-        if _agrees(settings):
+        if _agrees(settings) and _stays_there(study, settings, people):
             found.setdefault(_key(settings), settings)
     listed = [(settings, _choices(settings, people)) for settings in found.values()]
     return tuple(Alternative(_label(choices), choices, settings) for settings, choices in listed)
@@ -93,13 +113,20 @@ def _agrees(settings: Settings) -> bool:
     return True
 
 
-def _candidates(study: Study, options: Options, people: People) -> Iterator[Settings]:
+def _stays_there(study: Study, settings: Settings, people: Compared) -> bool:
+    """Return whether an alternative can be estimated where the people are."""
+    if people.backend is None:
+        return True
+    return in_engine(study, Options.model_validate(settings), people.backend)
+
+
+def _candidates(study: Study, options: Options, people: Compared) -> Iterator[Settings]:
     own = dict(study.settings)
     effects = _effects(study, options)
     for effect in effects[1:]:
         yield own | {"effect": effect}
     for way, crossed in _METHODS:
-        if way["method"] == "cardinality" and people.treated.size > _LARGE:
+        if way["method"] == "cardinality" and people.n > _LARGE:
             continue
         kept = {name: value for name, value in own.items() if name not in _BY_METHOD or _stays(name, way["method"])}
         plain = kept | way
@@ -108,7 +135,7 @@ def _candidates(study: Study, options: Options, people: People) -> Iterator[Sett
             continue
         for effect in effects if crossed else effects[:1]:
             yield plain | {"effect": effect}
-    if people.completed is not None and people.completed.gaps:
+    if people.gaps:
         for incomplete in ("drop", "indicator"):
             yield {k: v for k, v in own.items() if k != "imputations"} | {"incomplete": incomplete}
 
@@ -127,7 +154,7 @@ def _effects(study: Study, options: Options) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _choices(settings: Settings, people: People) -> dict[str, str]:
+def _choices(settings: Settings, people: Compared) -> dict[str, str]:
     options = Options.model_validate(settings)
     found = {"Method": _method(options), "Outcome model": _EFFECTS[options.effect]}
     keys = KEYS_OF[options.method]
@@ -136,7 +163,7 @@ def _choices(settings: Settings, people: People) -> dict[str, str]:
         found["Caliper"] = "none" if options.caliper is None else f"{options.caliper:g} {scale}"
     if options.method == "nearest":
         found["Reuse"] = "yes" if options.replace else "no"
-    if people.completed is not None and people.completed.gaps:
+    if people.gaps:
         found["Missing covariates"] = _INCOMPLETE[options.incomplete]
     return found
 

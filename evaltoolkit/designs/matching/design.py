@@ -75,7 +75,13 @@ class PropensityScoreMatching:
 
     def alternatives(self, study: Study, options: Options, sample: AnalysisSample[Any]) -> tuple[Alternative, ...]:
         """Return the study's own way and the other reasonable ways to estimate the same effect."""
-        return _alternatives.alternatives(study, options, sample.content)
+        people = sample.content
+        if isinstance(people, _held.EnginePeople):
+            compared = _alternatives.Compared(people.n, backend=people.source.backend)
+        else:
+            gaps = people.completed is not None and bool(people.completed.gaps)
+            compared = _alternatives.Compared(people.treated.size, gaps=gaps)
+        return _alternatives.alternatives(study, options, compared)
 
 
 def _result(fitted: Facts, study: Study, sample: AnalysisSample[Any], hidden: Sensitivity) -> Result:

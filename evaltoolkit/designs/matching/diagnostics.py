@@ -48,26 +48,27 @@ def _name(fitted: Facts, j: int) -> str:
 
 
 def _balance(fitted: Facts) -> Diagnostic:
-    sizes, before = (np.where(fitted.known, np.abs(found.smd[1:]), 0.0) for found in (fitted.after, fitted.before))
+    sizes, before = np.abs(fitted.after.smd[1:]), np.abs(fitted.before.smd[1:][fitted.known])
     j = int(np.argmax(sizes))
     worst = float(sizes[j])
     hidden = fitted.cells.hides(fitted.bases[j])
     over = int((sizes > GOOD_SMD).sum())
     largest = "The largest standardized difference that remains is not shown, because it rests on few people"
     if not hidden:
+        first = "The largest" if fitted.known.all() else "Of covariates that may be shown, the largest"
         largest = (
-            f"The largest standardized difference that remains is {number(worst, 2)} "
+            f"{first} standardized difference that remains is {number(worst, 2)} "
             f"({fitted.names[j]}); before {fitted.doing} it was "
             f"{number(float(before.max()), 2)} at most"
         )
     text = (
-        f"{largest}. Differences over {GOOD_SMD} remain in {over} of {int(fitted.known.sum())} covariates. Differences "
-        f"are divided by {fitted.spread_words}.{fitted.kept_words}"
+        f"{largest}. Differences over {GOOD_SMD} remain in {over} of {sizes.size} covariates. Differences "
+        f"are divided by {fitted.spread_words}."
     )
     return Diagnostic(
         name="balance", question=f"Are the {fitted.done} groups alike on what was measured?",
         statistic="largest |standardized mean difference|", value=None if hidden else worst, threshold=GOOD_SMD,
-        verdict=_verdict(worst, GOOD_SMD, POOR_SMD) if fitted.known.any() else "caution", text=text,
+        verdict=_verdict(worst, GOOD_SMD, POOR_SMD), text=text,
         reference="Austin 2009, doi:10.1002/sim.3697",
     )  # fmt: skip
 

@@ -62,9 +62,8 @@ def equivalence_table(fitted: Facts) -> TableData:
 
 def equivalence(fitted: Facts) -> Diagnostic:
     """Return the verdict over all covariates."""
-    found = [category(float(size), SATISFIED, LIMIT) for size in fitted.sizes[fitted.known]]
-    inside = np.array(adjusted(fitted), dtype=np.bool_)[fitted.known]
-    open_ones = sum(one == "adjust" and not there for one, there in zip(found, inside, strict=True))
+    found = [category(float(size), SATISFIED, LIMIT) for size in fitted.sizes]
+    open_ones = sum(one == "adjust" and not inside for one, inside in zip(found, adjusted(fitted), strict=True))
     apart, undefined = found.count("too far apart"), found.count("not defined")
     return Diagnostic(
         name="baseline-equivalence", question="Would the groups count as equivalent at baseline by the WWC thresholds?",
@@ -93,8 +92,6 @@ def _text(fitted: Facts, found: list[Category], open_ones: int) -> str:
     else:
         lines.append("The outcome model adjusts for all of them.")
     apart = found.count("too far apart")
-    if fitted.kept_words:
-        lines.append(fitted.kept_words.strip())
     if apart:
         lines.append(
             f"No adjustment makes up for a difference over {number(LIMIT, 2)}: "

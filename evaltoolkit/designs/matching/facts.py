@@ -21,7 +21,7 @@ from evaltoolkit.designs.matching.weighted_effects import FAMILIES
 from evaltoolkit.kernels.arm_models import Family
 from evaltoolkit.kernels.balance import Balance
 from evaltoolkit.kernels.balance_products import ProductBalance
-from evaltoolkit.results import SmallCells, plural
+from evaltoolkit.results import SmallCells
 from evaltoolkit.study import Study
 
 if TYPE_CHECKING:
@@ -181,15 +181,8 @@ class Facts:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which shown covariates have numbers here: an engine keeps those that rest on a few people."""
+        """Which shown covariates have numbers here: of those of a few people, an engine tells classes only."""
         return ~np.isnan(self.after.mean_first[1:])
-
-    @property
-    def kept_words(self) -> str:
-        """A sentence on covariates that an engine kept, with a blank before it; empty where there are none."""
-        kept = int((~self.known).sum())
-        verb = "rests" if kept == 1 else "rest"
-        return f" {plural(kept, 'more covariate')} {verb} on few people and stayed in the engine." if kept else ""
 
     @property
     def n_used(self) -> int:

@@ -65,7 +65,7 @@ def _times(value: float | None, factor: float) -> float | None:
 
 def love(fitted: Facts) -> FigureData:
     """Return standardized mean differences before and after matching: the summaries, then covariates by size."""
-    before, after = (np.abs(found.smd[1:][fitted.known]) for found in (fitted.before, fitted.after))
+    before, after = np.abs(fitted.before.smd[1:]), np.abs(fitted.after.smd[1:])
     over_before, over_after = int((before > GOOD_SMD).sum()), int((after > GOOD_SMD).sum())
     headline = (
         f"All measured differences are small after {fitted.doing}" if over_after == 0

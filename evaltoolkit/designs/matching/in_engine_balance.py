@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.designs.matching.baseline import SPREADS, Baseline, columns_of
+from evaltoolkit.designs.matching.equivalence import LIMIT, SATISFIED
 from evaltoolkit.designs.matching.facts import Group
+from evaltoolkit.designs.matching.figures import GOOD_SMD, POOR_SMD
 from evaltoolkit.designs.matching.in_engine_covariates import HeldCovariates
 from evaltoolkit.designs.matching.in_engine_rules import WITHOUT_WINDOWS
 from evaltoolkit.kernels.balance import Balance
@@ -19,6 +21,12 @@ from evaltoolkit.reduction.people import HeldPeople, count, small_of, sums, wher
 from evaltoolkit.results import SmallCells
 
 FloatArray = NDArray[np.float64]
+
+LIMITS = (GOOD_SMD, POOR_SMD)
+"""Between small, middle and large standardized differences."""
+_SMD = (0.05, 0.2, 0.5)
+_COX = (0.0, 0.2, 0.5, float("nan"))
+"""What stands for a class of differences in the draft of a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +122,59 @@ def measured(people: HeldPeople, told: HeldCovariates, groups: Groups, hidden: l
     before, after = (
         _balance(moments[key], binary, gaps[:, k], over) for k, key in enumerate(("b", "a"))
     )  # fmt: skip
+    classes = _classes(people, [j for j in range(m) if hidden[j]], groups, spread)
+    for j, (earlier, later, _) in classes.items():
+        before.smd[j + 1], after.smd[j + 1] = earlier, later
     kept = columns_of(after, slice(0, m + 1))
+    sizes_after = baseline_sizes(kept, groups.treated.used, groups.comparison.used, binary[: m + 1])[1:]
+    for j, found_class in classes.items():
+        sizes_after[j] = found_class[2]
     return Baseline(
         before=columns_of(before, slice(0, m + 1)), after=kept,
         predicted=(columns_of(before, slice(m + 1, m + 2)), columns_of(after, slice(m + 1, m + 2))), products=None,
-        sizes=baseline_sizes(kept, groups.treated.used, groups.comparison.used, binary[: m + 1])[1:],
+        sizes=sizes_after,
     )  # fmt: skip
+
+
+def _classes(
+    people: HeldPeople, hidden: list[int], groups: Groups, spread: str
+) -> dict[int, tuple[float, float, float]]:  # fmt: skip
+    """Return a number within the class of the differences of each hidden covariate: before, after, and Cox index.
+
+    The engine says small, middle or large; the number that stands for it is hidden with its row.
+    """
+    if not hidden:
+        return {}
+    means: dict[str, Any] = {}
+    for j in hidden:
+        s = people[f"s{j}"]
+        for a in (0, 1):
+            mine = people["t"] == a
+            means[f"b{j}_{a}"] = where(mine, s).sum() / where(mine, people["z0"]).sum()
+            means[f"a{j}_{a}"] = where(mine, people["w"] * s).sum() / where(mine, people["w"]).sum()
+    table = people.table.aggregate(**means)
+    asked: dict[str, Any] = {}
+    for j in hidden:
+        q0, q1 = (table[f"b{j}_{a}"] * (1.0 - table[f"b{j}_{a}"]) for a in (0, 1))
+        over = {"first": q1, "second": q0, "pooled": (q0 + q1) / 2.0}[spread].sqrt()
+        for key in ("b", "a"):
+            gap = (table[f"{key}{j}_1"] - table[f"{key}{j}_0"]).abs()
+            asked[f"f{key}{j}"] = where(gap > over * LIMITS[1], 2, where(gap > over * LIMITS[0], 1, 0)).max()
+        asked[f"fs{j}"] = _cox_class(table, j, groups.treated.used + groups.comparison.used).max()
+    found = sums(people.source, table, asked, "covariates of a few people, in words")
+    return {
+        j: (_SMD[int(found[f"fb{j}"])], _SMD[int(found[f"fa{j}"])], _COX[int(found[f"fs{j}"])]) for j in hidden
+    }  # fmt: skip
+
+
+def _cox_class(table: Any, j: int, n: int) -> Any:
+    p1, p0 = table[f"a{j}_1"], table[f"a{j}_0"]
+    defined = (p1 > 0) & (p1 < 1) & (p0 > 0) & (p0 < 1)
+    safe = [where(defined, p, 0.5) for p in (p1, p0)]
+    logits = [(p / (1.0 - p)).ln() for p in safe]
+    size = (logits[0] - logits[1]).abs() * ((1 - 3 / (4 * n - 9)) / 1.65)
+    inside = where(size > LIMIT, 2, where(size > SATISFIED, 1, 0))
+    return where(p1 == p0, 0, where(defined, inside, 3))
 
 
 def _with_prediction(people: HeldPeople) -> tuple[HeldPeople, bool]:

@@ -30,6 +30,11 @@ def refuse(study: Study, options: Options, backend: str) -> None:
         )  # fmt: skip
 
 
+def in_engine(study: Study, options: Options, backend: str) -> bool:
+    """Return whether these options work where people stay in an engine."""
+    return not _reasons(study, options, backend)
+
+
 Reason = tuple[str, str, str, str]
 
 
