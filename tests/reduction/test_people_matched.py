@@ -9,6 +9,8 @@ import pytest
 
 import evaltoolkit as ev
 from evaltoolkit import errors
+from evaltoolkit.pipeline import prepare
+from evaltoolkit.study import study_from
 from tests.reduction.held import BASE, agree, both, held, people, recorded
 
 YES = ev.Outcome("enrolled", kind="binary", better="higher")
@@ -77,6 +79,22 @@ def test_errors_rest_on_people_where_few_strata_decide() -> None:
     frame["home"] = np.where(np.arange(N) % 2, "kin", "parent")
     result = ev.match(held(frame), **(BASE | {"covariates": ["age", "need", "home"]}), method="exact", exact=["home"])
     assert result.result.headline.inference.startswith("HC1 (by person)")
+
+
+def test_comparing_takes_what_works_in_the_engine() -> None:
+    study = study_from({
+        "version": 1, "design": "propensity-score-matching", "title": "Mentoring", "treated": "served",
+        "covariates": ["age", "need", "home"], "method": "weighting", "outcome": {"column": "score"},
+    })  # fmt: skip
+    ready = prepare(study, held(people(300)))
+    found = ready.design.alternatives(study, ready.options, ready.sample)
+    methods = {one.settings["method"] for one in found}
+    assert methods == {"weighting", "nearest", "subclass", "coarsened-exact"}
+    assert all(one.settings.get("replace") for one in found if one.settings["method"] == "nearest")
+    again = prepare(study, held(people(300), "polars"))
+    assert {one.settings["method"] for one in again.design.alternatives(study, again.options, again.sample)} == {
+        "weighting", "coarsened-exact",
+    }  # fmt: skip
 
 
 def test_nobody_alike_is_said() -> None:

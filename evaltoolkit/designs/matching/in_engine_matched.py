@@ -1,9 +1,12 @@
 """Effects on a matched sample in an engine: the outcome model, and errors grouped by sets, by people or by both.
 
-Estimates and errors are those of ``outcome_fit`` and ``standard_errors``, to rounding, with two exceptions that need
-rows. Errors by person are HC1 however few people there are (in memory CR2 up to 400). With at most 100 strata and
-covariates in the outcome model, errors are by person where the strata's parts in the error count as fewer than 4 strata
-(in memory where Satterthwaite's degrees of freedom are below 4).
+Estimates and errors are those of ``outcome_fit`` and ``standard_errors``, to rounding, but where these need rows:
+
+- Errors by person are HC1 however few people there are (in memory CR2 up to 400).
+- With at most 100 strata and covariates in the outcome model, errors are by person where the strata's parts in the
+  error count as fewer than 4 strata (in memory where Satterthwaite's degrees of freedom are below 4).
+- An outcome model with a link whose coefficients run away is refused (in memory its means are given with a caution),
+  and a group that cannot tell a slope has none (in memory it takes that of the other group).
 """
 
 from __future__ import annotations
