@@ -103,7 +103,7 @@ def explain(study: Study, source: Source | None = None, *, export: bool = False)
         each.append(telling(design_of(study), one).explanation(one, options, chosen))
     if export:
         plan = on_moments(design_of(study), study).plan(study, options)
-        each[0] = dataclasses.replace(each[0], leaves=(*each[0].leaves, *_in_the_file(plan)))
+        each[0] = dataclasses.replace(each[0], leaves=(*each[0].leaves, *_in_the_file(study, plan)))
     if len(each) == 1:
         return each[0]
     named = list(zip((o.column for o in (study.outcome, *study.secondary)), each, strict=True))
@@ -112,9 +112,9 @@ def explain(study: Study, source: Source | None = None, *, export: bool = False)
     return dataclasses.replace(each[0], steps=tuple(steps), leaves=tuple(leaves))
 
 
-def _in_the_file(plan: PanelPlan) -> tuple[Leaving, ...]:
+def _in_the_file(study: Study, plan: PanelPlan) -> tuple[Leaving, ...]:
     by = " and values of " + ", ".join(plan.covariates) if plan.covariates else ""
-    each = ["start", *plan.covariates]
+    each = ["start", *plan.covariates, *(["observed (T), where some are not"] if plan.incomplete == "keep" else [])]
     if plan.cluster is not None:
         cells = [*each, *(["counts (T)"] if plan.outcome_counts else [])]
         sums = ("cluster", "cell", "units", "weight", "sums (T)")
@@ -129,12 +129,12 @@ def _in_the_file(plan: PanelPlan) -> tuple[Leaving, ...]:
         found = [Leaving("the file: cells", numbers, f"one line for each start{by}; T periods")]
     told = ("rows read", "rows kept", "units", "incomplete units", "incomplete units used", "units always treated")
     found.append(Leaving("the file: account", told, "one number each; those left out only where they are not few"))
-    if not plan.counts_people:
+    if not plan.counts_people and plan.unit not in study.disclosure.secret_columns:
         words = "16 digits for each unit, a hash of its name, so that none is added twice"
-    elif overlap_key() is not None:
+    elif plan.counts_people and overlap_key() is not None:
         words = "16 digits for a sample of people, a hash under the key of the agencies, so that none is added twice"
     else:
-        words = "none, because there is no key for them"
+        words = "none: names of people can be guessed, and there is no key for them"
     return (*found, Leaving("the file: fingerprints", (), words))
 
 
