@@ -125,7 +125,8 @@ def wide_form(long: Any, bound: Bound) -> Any:
     found = {"state": ibis.cases(*branches, else_=COMPLETE).cast("int32")}
     for k in range((T - 1) // BITS + 1 if keeps else 0):
         bits = [
-            wide[f"y{t}"].notnull().cast("int64") * 2 ** (t % BITS) for t in range(k * BITS, min(T, (k + 1) * BITS))
+            wide[f"y{t}"].notnull().cast("int32").cast("int64") * 2 ** (t % BITS)
+            for t in range(k * BITS, min(T, (k + 1) * BITS))
         ]
         found[f"p{k}"] = sum(bits[1:], start=bits[0])
     return wide.mutate(**found)
@@ -169,7 +170,7 @@ def _masked(wide: Any, bound: Bound) -> Any:
 def _first_sums(wide: Any, bound: Bound) -> dict[str, Any]:
     plan, T = bound.plan, bound.periods.size
     w = wide.w if plan.weights else None
-    holes = (wide.known < T).cast("int64").sum()
+    holes = (wide.known < T).cast("int32").sum()
     found = {"units": wide.count(), "rows": wide.rows.sum(), "holes": holes}
     if w is not None:
         found |= {"n": w.sum(), "n2": (w * w).sum()}
@@ -283,8 +284,8 @@ def _steady(rows: Rows, wide: Any, T: int) -> None:
             (part[key].count() > 0) & (part[key].count() < part.count())
         )
     by_unit = part.group_by("unit").aggregate(**asked)
-    moving = {key: by_unit[f"{key}_moves"].cast("int64").sum() for key in known}
-    twice = (by_unit.parts > 1).cast("int64").sum()
+    moving = {key: by_unit[f"{key}_moves"].cast("int32").sum() for key in known}
+    twice = (by_unit.parts > 1).cast("int32").sum()
     found = rows.source.executed(by_unit.aggregate(several=twice, **moving), "incomplete units")
     for key, name in known.items():
         n = int(found[key][0] or 0)

@@ -195,7 +195,7 @@ def _blamed(source: EngineSource, table: Any, rows: EngineRows, spec: InfluenceS
         (c.max(where=mine) <= c.min(where=theirs)) | (c.max(where=theirs) <= c.min(where=mine)) for c in columns
     ]  # fmt: skip
     frame = source.executed(
-        table.aggregate([a.cast("int64").name(f"a{i}") for i, a in enumerate(apart, 1)]), "which covariate tells apart"
+        table.aggregate([a.cast("int32").name(f"a{i}") for i, a in enumerate(apart, 1)]), "which covariate tells apart"
     )
     first = np.flatnonzero(frame.iloc[0].to_numpy(np.int64))
     return int(first[0]) + 1 if first.size else 0

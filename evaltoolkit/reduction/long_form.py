@@ -48,7 +48,7 @@ class Rows:
         if cuts is None:
             return required(self.table, name, role="covariate", where=place)
         values = number(self.table, name, role="covariate", where=place)
-        found = sum((values >= cut).cast("int64") for cut in cuts)
+        found = sum((values >= cut).cast("int32") for cut in cuts)
         return values.isnull().ifelse(None, found)
 
     def outcome(self) -> Any:

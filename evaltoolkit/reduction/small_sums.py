@@ -43,7 +43,7 @@ def too_small(cells: Any, bound: Bound) -> Any | None:
     bad = _bad(used, bound)
     if bad is None:
         return None
-    whole = (used.holes == 0).cast("int64")
+    whole = (used.holes == 0).cast("int32")
     marked = used.select(small=bad * whole, hidden=bad * (1 - whole) * used.units, whole=whole)
     return marked.aggregate(small=marked.small.sum(), hidden=marked.hidden.sum(), cells=marked.whole.sum())
 
@@ -76,5 +76,5 @@ def _bad(used: Any, bound: Bound) -> Any | None:
     if not hidden:
         return None
     # A period in which nobody of a cell was observed has no sum, and hides nothing.
-    each = [flag.fill_null(False).cast("int64") for flag in hidden]  # noqa: FBT003
-    return (sum(each[1:], start=each[0]) > 0).cast("int64")
+    each = [flag.fill_null(False).cast("int32") for flag in hidden]  # noqa: FBT003
+    return (sum(each[1:], start=each[0]) > 0).cast("int32")

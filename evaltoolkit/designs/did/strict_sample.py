@@ -203,7 +203,7 @@ def _clusters(source: EngineSource, table: Any, spec: InfluenceSpec) -> tuple[in
     last = int(spec.periods[-1])
     one = table.group_by("cluster").aggregate(on=(table.start <= last).any(), off=(table.start > last).any())
     whole = source.executed(
-        one.aggregate(n=one.count(), on=one.on.cast("int64").sum(), off=one.off.cast("int64").sum()), "clusters"
+        one.aggregate(n=one.count(), on=one.on.cast("int32").sum(), off=one.off.cast("int32").sum()), "clusters"
     )  # fmt: skip
     pairs = table.select("start", "cluster").distinct()
     by_start = source.executed(pairs.group_by("start").aggregate(n=pairs.count()), "clusters by start")
