@@ -57,7 +57,7 @@ class EngineSource:
         self._context: dict[str, str] = {}
         self._taken: dict[tuple[object, ...], tuple[pd.DataFrame, int]] = {}
         self._digest: str | None = None
-        self._left: dict[str, str] = {}
+        self._left: set[str] = set()
         self._size: int | None = None
 
     @property
@@ -80,11 +80,11 @@ class EngineSource:
                 "nothing was taken from the engine yet", expected="a study that was prepared",
                 todo="prepare or evaluate the study first", where=self._where,
             )  # fmt: skip
-        return hashlib.sha256("".join(sorted(self._left.values())).encode()).hexdigest()
+        return hashlib.sha256("\n".join(sorted(self._left)).encode()).hexdigest()
 
     def begins(self, study: Study) -> None:
         """Be told for which study queries come from now on: for the log, and for the hash of what came."""
-        self._left = {}
+        self._left = set()
         stated = study.model_dump_json() if study.origin is None else study.origin.sha256
         digest = hashlib.sha256(stated.encode()).hexdigest() if study.origin is None else stated
         self._context = {"source": self._name, "design_sha256": digest, "release": study.data.release or "moments"}
@@ -141,7 +141,7 @@ class EngineSource:
         decimal = any(kind.is_decimal() for kind in query.schema().types)
         asked = query.select(*(_plain(query[name]) for name in query.columns)) if decimal else query
         frame: pd.DataFrame = self._asked(asked, what)
-        self._left[self.sql(asked) or what] = _hash(_steady(frame), len(frame))
+        self._left.add(f"{what} {_hash(_steady(frame), len(frame))}")
         return frame
 
     @contextlib.contextmanager
