@@ -29,7 +29,7 @@ class _Running:
     session: Any = None
     asked: tuple[str, EngineLimits] | None = None
     users: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 _RUNNING: Final = _Running()
@@ -52,15 +52,21 @@ def borrowed(address: Address, limits: EngineLimits, where: str) -> tuple[Any, C
     from pyspark.sql import SparkSession
 
     with _RUNNING.lock:
-        if _RUNNING.users == 0:
-            found = SparkSession.getActiveSession()
+        # Counted first: a source that is collected meanwhile must not stop the session that is about to be lent.
+        _RUNNING.users += 1
+        try:
+            found = SparkSession.getActiveSession() if _RUNNING.session is None else None
             if found is not None:
                 _same(limits, EngineLimits(), where)
+                _returned()
                 return found, _nothing
-            _RUNNING.session = _started(address, limits, where)
-            _RUNNING.asked = (master(address, limits), limits)
-        _same((master(address, limits), limits), _RUNNING.asked, where)
-        _RUNNING.users += 1
+            if _RUNNING.session is None:
+                _RUNNING.session = _started(address, limits, where)
+                _RUNNING.asked = (master(address, limits), limits)
+            _same((master(address, limits), limits), _RUNNING.asked, where)
+        except BaseException:
+            _returned()
+            raise
         return _RUNNING.session, _once(_returned)
 
 
@@ -91,7 +97,7 @@ def _once(call: Callable[[], None]) -> Callable[[], None]:
 def _returned() -> None:
     with _RUNNING.lock:
         _RUNNING.users -= 1
-        if _RUNNING.users == 0:
+        if _RUNNING.users == 0 and _RUNNING.session is not None:
             session, _RUNNING.session = _RUNNING.session, None
             session.stop()
 

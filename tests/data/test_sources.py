@@ -22,6 +22,7 @@ from evaltoolkit.data.memory import fits, free_bytes, size_of
 from evaltoolkit.pipeline import evaluate, load_study, prepare
 from evaltoolkit.study import study_from
 from tests.data.test_engines import its, project, series
+from tests.designs.its_worlds import assert_same
 
 
 def study(**data: Any) -> Any:
@@ -132,6 +133,10 @@ def test_a_file_too_large_for_memory_is_left_to_an_engine(kind: str, tmp_path: P
     assert (large.name, large.sha256) == (small.name, small.sha256)
     with pytest.raises(errors.DisclosureError, match="large for the free memory"):
         large.rows(loaded)
+    expected = evaluate(loaded, small).result
+    found = evaluate(loaded, large).result
+    assert_same(found, expected)
+    assert found.provenance == expected.provenance
     with pytest.warns(UserWarning, match="left to DuckDB"):
         open_source(loaded, free=lambda: 1000)
     with warnings.catch_warnings():
