@@ -21,7 +21,16 @@ from evaltoolkit.reduction.assembling import BITS, assembled
 from evaltoolkit.reduction.long_form import Rows
 from evaltoolkit.reduction.moments import Account, PanelMoments
 from evaltoolkit.reduction.plan import Bound, PanelPlan
-from evaltoolkit.reduction.small_sums import COMPLETE, EARLY, INCOMPLETE, REVERTS, TWICE, leaving, released
+from evaltoolkit.reduction.small_sums import (
+    COMPLETE,
+    EARLY,
+    INCOMPLETE,
+    REVERTS,
+    TWICE,
+    leaving,
+    released,
+    released_pairs,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -184,6 +193,9 @@ def _first_sums(wide: Any, bound: Bound) -> dict[str, Any]:
         if plan.counts_people and plan.kind == "continuous":
             size = (y + float(bound.shift[t])).abs()
             found |= {f"a{t}": size.sum(), f"b{t}": size.max()}
+        if not plan.counts_people and plan.outcome_counts:
+            count = wide[f"c{t}"] if f"c{t}" in wide.columns else y + float(bound.shift[t])
+            found[f"e{t}"] = count.min(where=count > 0)
     return found
 
 
@@ -307,7 +319,7 @@ def _moves(rows: Rows, key: str, name: str, n: int) -> TreatmentTimingError:
 def sums_of(cells: Any, bound: Bound) -> Any:
     """Return the query for the sums of the cells that are used."""
     used = leaving(cells, bound)
-    kept = [name for name in cells.columns if name not in {"state", "rows", "holes"} and not _is_column(name, "ab")]
+    kept = [name for name in cells.columns if name not in {"state", "rows", "holes"} and not _is_column(name, "abe")]
     return used.select(*kept)
 
 
@@ -320,9 +332,12 @@ def _fetched(rows: Rows, wide: Any, cells: Any, bound: Bound) -> pd.DataFrame:
     masked = _masked(wide, bound).filter(wide.state == COMPLETE)
     rest = list(_pairs(masked, bound, first=False))
     keys = ["start", *_values(bound)]
+    sums = _first_sums(masked, bound)
     for lo in range(0, len(rest), AGGREGATES):
-        part = masked.group_by(keys).aggregate(**dict(rest[lo : lo + AGGREGATES]))
-        more = rows.source.executed(part, "further cross-products")
+        chunk = dict(rest[lo : lo + AGGREGATES])
+        part = masked.group_by(keys).aggregate(**chunk, **sums)
+        released_pairs(rows, part, bound)
+        more = rows.source.executed(part.select(*keys, *chunk), "further cross-products")
         found = found.merge(more, on=keys, how="left", validate="1:1")
     return found
 

@@ -225,23 +225,30 @@ def test_a_cell_of_ten_people_does_not_leave(monkeypatch: pytest.MonkeyPatch) ->
     assert summed(in_engine(frame), study(covariates=["x"], data=PEOPLE)).table.units.min() == 11
 
 
-@pytest.mark.parametrize("planted", ["few ones", "few zeros", "few pairs"])
-def test_sums_of_ones_that_rest_on_few_do_not_leave(planted: str) -> None:
+@pytest.mark.parametrize("at_once", [400, 10])
+@pytest.mark.parametrize("planted", ["few ones", "few zeros", "few pairs", "few alone", "few in neither"])
+def test_sums_of_ones_that_rest_on_few_do_not_leave(
+    planted: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaltoolkit.reduction.by_ibis.AGGREGATES", at_once)
     frame = panel(900).sort_values(["id", "year"]).reset_index(drop=True)
     frame["yes"] = np.random.default_rng(5).integers(0, 2, len(frame))
     never = frame.g == 0
-    if planted == "few pairs":
-        # Each year has many ones, but three people alone have one in both of the first two years.
+    if planted in {"few pairs", "few alone", "few in neither"}:
+        # Each of the last two years has many ones and zeros, but three people alone have a one in both, in the first
+        # of them alone, or in none.
         ids = frame[never].id.unique()
-        first = frame.year == 2016
-        second = frame.year == 2017
-        frame.loc[never & (first | second), "yes"] = 0
-        frame.loc[never & first & frame.id.isin(ids[:60]), "yes"] = 1
-        frame.loc[never & second & frame.id.isin(ids[57:120]), "yes"] = 1
+        one, other = {
+            "few pairs": (ids[:60], ids[57:120]), "few alone": (ids[:60], ids[3:120]),
+            "few in neither": (ids[:150], ids[100:-3]),
+        }[planted]  # fmt: skip
+        for year, who in ((2020, one), (2021, other)):
+            frame.loc[never & (frame.year == year), "yes"] = 0
+            frame.loc[never & (frame.year == year) & frame.id.isin(who), "yes"] = 1
     else:
-        one = int(planted == "few ones")
-        frame.loc[never & (frame.year == 2017), "yes"] = 1 - one
-        frame.loc[frame[never & (frame.year == 2017)].index[:3], "yes"] = one
+        few = int(planted == "few ones")
+        frame.loc[never & (frame.year == 2017), "yes"] = 1 - few
+        frame.loc[frame[never & (frame.year == 2017)].index[:3], "yes"] = few
     asked = study({"column": "yes", "kind": "binary"}, data=PEOPLE)
     with pytest.raises(errors.DisclosureError, match="cells hold fewer"):
         summed(in_engine(frame), asked)
@@ -264,6 +271,17 @@ def test_places_of_few_people_may_leave_but_not_their_small_counts() -> None:
     summed(in_engine(frame), asked)
     frame.loc[(frame.g == 2018) & (frame.year == 2016), "cases"] = 0
     frame.loc[frame[(frame.g == 2018) & (frame.year == 2016)].index[0], "cases"] = 5
+    with pytest.raises(errors.DisclosureError, match="1 of"):
+        summed(in_engine(frame), asked)
+
+
+def test_two_places_whose_counts_follow_from_their_sums_keep_them_in() -> None:
+    frame = panel(60)
+    two = frame[frame.g == 2018].id.unique()[:2]
+    frame = frame[(frame.g != 2018) | frame.id.isin(two)]
+    asked = study({"column": "cases", "kind": "count"})
+    summed(in_engine(frame), asked)
+    frame.loc[(frame.id == two[0]) & (frame.year == 2016), "cases"] = 4
     with pytest.raises(errors.DisclosureError, match="1 of"):
         summed(in_engine(frame), asked)
 
