@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ Mask = NDArray[np.bool_]
 
 
 _ROWS = 8192
-_LOST = 1e-11
+LOST: Final = 1e-11
+"""Variance of a product, relative to its mean square, below which it is not told from rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def product_balance(
     ([0, 0], [0, 1], [[-1.237, 0.218]])
     """
     binary = np.array([is_binary(column) for column in X.T])
-    one, two = _pairs(binary, np.asarray(owner))
+    one, two = product_pairs(binary, np.asarray(owner))
     largest = np.abs(X).max(axis=0)
     given = [w for w in weightings if w is not None]
     scaled = X / np.where(largest > 0, largest, 1)
@@ -87,7 +89,7 @@ def product_balance(
         binary[one] & binary[two], plain * (1 - plain), (squares - plain**2) * sizes / np.maximum(sizes - 1, 1)
     )
     # Far from zero, a product varies too little beside its size for second moments to tell.
-    variances = np.where(variances < _LOST * squares, np.nan, variances)
+    variances = np.where(variances < LOST * squares, np.nan, variances)
     used = {"first": variances[:1], "second": variances[1:], "pooled": variances}[spread]
     over = np.sqrt(np.clip(used.mean(axis=0), 0, None))
     later = iter(range(1, len(given) + 1))
@@ -98,7 +100,12 @@ def product_balance(
     return ProductBalance(one, two, smd)
 
 
-def _pairs(binary: Mask, owner: IntArray) -> tuple[IntArray, IntArray]:
+def product_pairs(binary: Mask, owner: IntArray) -> tuple[IntArray, IntArray]:
+    """Return which columns are multiplied: no squares of 0/1 columns, no two levels of one category.
+
+    >>> [part.tolist() for part in product_pairs(np.array([False, True, True]), np.array([0, 1, 1]))]
+    [[0, 0, 0], [0, 1, 2]]
+    """
     one, two = np.triu_indices(binary.size)
     kept = np.where(one == two, ~binary[one], owner[one] != owner[two])
     return one[kept], two[kept]

@@ -12,7 +12,9 @@ import pytest
 import evaltoolkit as ev
 from evaltoolkit import errors
 from evaltoolkit.designs.matching.in_engine_flow import grouped
+from evaltoolkit.pipeline import prepare
 from evaltoolkit.results import to_json
+from evaltoolkit.study import study_from
 from tests.reduction.held import BASE, held, people, recorded
 
 MOST_ROWS = 60
@@ -138,6 +140,16 @@ def broken(**columns: Any) -> pd.DataFrame:
 def test_bad_input_gets_one_clear_message(frame: pd.DataFrame, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         ev.match(held(frame), **BASE, method="weighting")
+
+
+def test_an_identifier_is_no_covariate() -> None:
+    study = study_from({
+        "version": 1, "design": "propensity-score-matching", "title": "Mentoring", "treated": "served",
+        "covariates": ["age", "client_id"], "method": "weighting", "outcome": {"column": "score"},
+        "disclosure": {"identifiers": ["client_id"]},
+    })  # fmt: skip
+    with pytest.raises(errors.DisclosureError, match="is an identifier"):
+        prepare(study, held(people(200)))
 
 
 def test_missing_columns_are_named() -> None:

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 
 SPREADS: dict[str, Spread] = {"ATT": "first", "ATC": "second"}
 """Whose standard deviation mean differences are divided by; for every other estimand that of both groups."""
-_PRODUCTS = 45
+MOST_FOR_PRODUCTS = 45
 """Columns beyond which squares and products are not looked at: there would be more than a thousand."""
 
 
@@ -59,7 +59,7 @@ def measure(people: People, score: FloatArray, matched: Matched, estimand: str) 
     k = shown.shape[1]
     kept = columns_of(after, slice(0, k + 1))
     products = None
-    if 1 < k <= _PRODUCTS or (k == 1 and not binary[0]):
+    if 1 < k <= MOST_FOR_PRODUCTS or (k == 1 and not binary[0]):
         weightings = (None, matched.weights)
         products = product_balance(shown, t, weightings, spread, people.covariates.shown_owner)
     used = matched.used

@@ -78,8 +78,6 @@ def _products(fitted: Facts) -> Diagnostic:
     found = fitted.products
     if found is None or found.one.size == 0:
         text = "There are no squares or products to look at, or more than a thousand."
-        if not isinstance(fitted, Fitted):
-            text = "Squares and products of covariates were not looked at in the engine."
         return Diagnostic(name="balance-products", question=question, verdict="not-applicable", text=text)
     sizes = np.abs(found.smd)
     known = np.isfinite(sizes[1])

@@ -18,6 +18,7 @@ from evaltoolkit.designs.matching.in_engine_balance import bases_of, groups_of, 
 from evaltoolkit.designs.matching.in_engine_covariates import must_be_independent, must_overlap, standardized
 from evaltoolkit.designs.matching.in_engine_nearest import in_pairs
 from evaltoolkit.designs.matching.in_engine_people import EnginePeople
+from evaltoolkit.designs.matching.in_engine_products import products_of
 from evaltoolkit.designs.matching.in_engine_sample import HeldMatched, Keep
 from evaltoolkit.designs.matching.in_engine_strata import in_strata
 from evaltoolkit.designs.matching.omitted import Omitted, omitted_from
@@ -138,7 +139,10 @@ def _facts(
         treated=groups.treated,
         comparison=groups.comparison,
         outside=told.outside_of(people, matched.line, options.estimand, cells, rows=rows),
-        baseline=measured(people, covariates, groups, hidden, options.estimand),
+        baseline=dataclasses.replace(
+            measured(people, covariates, groups, hidden, options.estimand),
+            products=products_of(people, covariates, groups, hidden, options.estimand, content.threshold),
+        ),
         bases=tuple(bases),
         overlap=told.overlap_of(people, groups, cells if rows else None, chance=options.column is None),
         score_model=_score_model(people, score, covariates.names),

@@ -11,7 +11,7 @@ from evaltoolkit.data.asked import asked, number, required
 from evaltoolkit.designs.matching.in_engine_covariates import HeldCovariates, held_covariates
 from evaltoolkit.designs.matching.in_engine_flow import flow_to
 from evaltoolkit.designs.matching.in_engine_rules import refuse
-from evaltoolkit.designs.matching.options import Options
+from evaltoolkit.designs.matching.options import Options, columns_of
 from evaltoolkit.designs.matching.people import needed, no_variation, nobody
 from evaltoolkit.errors import ColumnTypeError, DisclosureError, DuplicateRowsError, MissingValuesError
 from evaltoolkit.reduction import AnalysisSample
@@ -63,6 +63,7 @@ def prepare(study: Study, options: Options, source: EngineSource) -> AnalysisSam
     wanted = needed(study, options)
     for name, (role, place) in wanted.items():
         required(table, name, role=role, where=place)
+    _no_identifiers(study, options)
     _one_row_each(source, table, study)
     complete = table
     for name in wanted:
@@ -85,6 +86,18 @@ def prepare(study: Study, options: Options, source: EngineSource) -> AnalysisSam
     threshold = study.disclosure.threshold if study.counts_people else 0
     people = EnginePeople(source, complete.select(**columns, **shown), covariates, treated, comparison, threshold)
     return AnalysisSample(people, flow(treated, comparison))
+
+
+def _no_identifiers(study: Study, options: Options) -> None:
+    """Refuse identifiers as covariates: their values would name levels, and they stay in the engine unread."""
+    for i, covariate in enumerate(options.covariates):
+        for name in columns_of(covariate):
+            if name in study.disclosure.secret_columns:
+                raise DisclosureError(
+                    f"the covariate '{name}' is an identifier", expected="covariates that identify nobody",
+                    todo="remove it from covariates, or from disclosure.identifiers",
+                    where=study.place("covariates", i),
+                )  # fmt: skip
 
 
 def _one_row_each(source: EngineSource, table: Any, study: Study) -> None:
