@@ -69,6 +69,10 @@ def agree(one: Any, two: Any, tolerance: float = 1e-9) -> None:
     checks = {check.name: check for check in (*one.diagnostics, *one.sensitivity)}
     for check in (*two.diagnostics, *two.sensitivity):
         mine = checks[check.name]
+        if check.name == "balance-products" and mine.value is not None and check.text != mine.text:
+            # Products that rest on a few people are not among those of the engine.
+            assert check.value is None or check.value <= mine.value + 1e-9
+            continue
         if check.value is not None and mine.value is not None:
             assert check.value == pytest.approx(mine.value, rel=1e-6, abs=1e-9), check.name
         assert check.verdict in ("not-applicable", mine.verdict), check.name
