@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -73,6 +74,8 @@ class FirstMoments:
         Sums of weighted outcomes as the table has them, shape (J, T), and of covariates, shape (J, k).
     mass_squared, outcome_squared
         Sums of squared weights, shape (J,), and of outcomes by squared weight, shape (J, T).
+    n_clusters
+        Clusters of all starts together; None where units are the clusters.
     """
 
     starts: IntArray
@@ -82,6 +85,7 @@ class FirstMoments:
     covariates: FloatArray
     mass_squared: FloatArray
     outcome_squared: FloatArray
+    n_clusters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,12 @@ def first_moments(source: EngineSource, wide: Any, spec: InfluenceSpec) -> First
     NoComparisonError
         There are no units.
     """
-    return _first(source, settled(wide, spec), spec)
+    table = settled(wide, spec)
+    found = _first(source, table, spec)
+    if not spec.clusters:
+        return found
+    counted = source.executed(table.aggregate(n=table["cluster"].nunique()), "clusters")
+    return dataclasses.replace(found, n_clusters=int(counted["n"].iloc[0]))
 
 
 def _first(source: EngineSource, table: Any, spec: InfluenceSpec) -> FirstMoments:

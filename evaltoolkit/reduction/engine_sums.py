@@ -118,7 +118,16 @@ def _tiled(holders: Mapping[tuple[int, int], list[int]]) -> list[list[tuple[int,
     return [chunk for chunk in found if chunk]
 
 
-def by_cluster(parts: Sequence[Part], width: int) -> Any:
+def products_of(source: EngineSource, parts: Sequence[Part], width: int, *, clusters: bool) -> FloatArray:
+    """Return the sum over rows, or over clusters of sums by ``cluster``, of psi psi', as ``cross_products`` does."""
+    if not clusters:
+        return cross_products(source, parts, width, "errors")
+    with source.stored(_by_cluster(parts, width), "influence functions by cluster") as table:
+        whole = (table, {k: table[f"c{k}"] for k in range(width)})
+        return cross_products(source, [whole], width, "errors by cluster")
+
+
+def _by_cluster(parts: Sequence[Part], width: int) -> Any:
     """Return influence functions summed over the rows of each ``cluster``, as a table with columns ``c0``, ``c1`` .."""
     import ibis
 

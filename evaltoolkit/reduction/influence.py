@@ -24,7 +24,7 @@ from evaltoolkit.reduction.engine_rows import (
     first_moments,
     settled,
 )
-from evaltoolkit.reduction.engine_sums import by_cluster, cross_products
+from evaltoolkit.reduction.engine_sums import products_of
 
 __all__ = ["MOST_EFFECTS", "FirstMoments", "InfluenceSpec", "first_moments", "influence_study"]
 
@@ -83,12 +83,7 @@ def influence_study(source: EngineSource, wide: Any, spec: InfluenceSpec) -> Stu
             raise _too_many(len(every), source.where)
         found = engine_models(source, kept, rows, spec, every)
         parts, width = influence_parts(rows, found, every, spec.periods)
-        if spec.clusters:
-            with source.stored(by_cluster(parts, width), "influence functions by cluster") as table:
-                whole = (table, {k: table[f"c{k}"] for k in range(width)})
-                products = cross_products(source, [whole], width, "errors by cluster")
-        else:
-            products = cross_products(source, parts, width, "errors")
+        products = products_of(source, parts, width, clusters=spec.clusters)
     return _study(rows, found, every, spec, factor(products))
 
 

@@ -17,9 +17,10 @@ from evaltoolkit.data import EngineSource
 from evaltoolkit.errors import OptionError
 from evaltoolkit.kernels.cell_scores import factor
 from evaltoolkit.kernels.cohort_moments import CohortMoments
+from evaltoolkit.kernels.moment_cells import added
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.engine_rows import FirstMoments, InfluenceSpec, settled
-from evaltoolkit.reduction.engine_sums import Part, cross_products, linear
+from evaltoolkit.reduction.engine_sums import Part, linear, products_of
 
 FloatArray = NDArray[np.float64]
 MOST_SCORES: Final = 250
@@ -37,11 +38,16 @@ class Loadings:
     level: FloatArray
 
 
-def stand_in(first: FirstMoments, spec: InfluenceSpec) -> CohortMoments:
-    """Return a moment table with the sums of first order, and cross-products that are made up.
+def stand_in(first: FirstMoments, spec: InfluenceSpec) -> CohortMoments | ClusterMoments:
+    """Return a moment table with the sums by start, and what else it has made up: cross-products, or clusters.
 
-    What an estimator makes of it is right but for scores: those are to be replaced by ``linear_root``.
+    What an estimator makes of it is right but for scores: those are to be replaced by ``linear_root``. There are as
+    many clusters as there are.
     """
+    return _alike(first, spec) if first.n_clusters is None else _clustered(first, spec, first.n_clusters)
+
+
+def _alike(first: FirstMoments, spec: InfluenceSpec) -> CohortMoments:
     T = spec.periods.size
     mean = first.outcome_squared / first.mass_squared[:, None]
     spread = (1.0 + float((mean**2).mean())) * np.eye(T)
@@ -51,6 +57,26 @@ def stand_in(first: FirstMoments, spec: InfluenceSpec) -> CohortMoments:
     return CohortMoments(
         first.starts, spec.periods, np.ones((J, 1)), np.arange(J), first.units, first.mass, first.outcome,
         first.mass_squared, first.outcome_squared, Q, shift,
+    )  # fmt: skip
+
+
+def _clustered(first: FirstMoments, spec: InfluenceSpec, size: int) -> ClusterMoments:
+    """Return units spread over so many clusters, whose outcomes differ within a start and add up to its own."""
+    J, T = first.outcome.shape
+    several = np.maximum(1, size * first.units // first.units.sum())
+    several[np.argmax(first.units)] += max(0, size - int(several.sum()))
+    cell = np.repeat(np.arange(J), several)
+    place = np.arange(cell.size) - np.repeat(np.cumsum(several) - several, several)
+    units = first.units[cell] // several[cell] + (place < first.units[cell] % several[cell])
+    # Without weights a weight is a number of units to the last digit: estimators look.
+    n = units * np.where(first.mass == first.units, 1.0, first.mass / first.units)[cell]
+    wave = np.sin(np.outer(1.0 + np.arange(cell.size), 1.0 + np.arange(T)) ** 2)
+    wave -= (added(cell, wave, J) / several[:, None])[cell]
+    m = first.outcome[cell] * (units / first.units[cell])[:, None] + wave * (first.mass / several)[cell][:, None]
+    alike = _alike(first, spec)
+    return ClusterMoments(
+        first.starts, spec.periods, alike.design, alike.cohort, np.arange(size), np.arange(cell.size) % size, cell,
+        units, n, m, alike.shift,
     )  # fmt: skip
 
 
@@ -64,7 +90,7 @@ def linear_root(
     source
         Where queries are run.
     wide, spec
-        The units, as ``InfluenceSpec`` says, without covariates and clusters.
+        The units, as ``InfluenceSpec`` says, without covariates.
     first
         Their sums by start.
     scores
@@ -73,19 +99,22 @@ def linear_root(
     Returns
     -------
     array
-        ``root.T @ root`` is the sum over units of :math:`\psi_i \psi_i'`, small-sample factors included.
+        ``root.T @ root`` is the sum over units, or clusters, of :math:`\psi_i \psi_i'`, small-sample factors
+        included.
 
     Raises
     ------
     OptionError
-        There are clusters above the unit, or covariates, or too many scores.
+        There are covariates, or too many scores, or hardly more clusters than starts.
     MomentsError
         ``weights``: the estimator needs sums of squared weights by cluster.
     """
-    if spec.clusters or spec.covariates:
+    few = first.n_clusters is not None and first.n_clusters <= first.starts.size
+    if spec.covariates or few:
+        what = "is adjusted for covariates" if spec.covariates else "has no more clusters than starts"
         raise OptionError(
-            "this estimator is asked for with clusters above the unit or covariates, and the release is strict",
-            expected="units as clusters and no covariates",
+            f"this estimator {what}, and the release is strict",
+            expected="no covariates, and more clusters than starts",
             todo='state release = "moments", or estimator = "callaway-santanna"', where=source.where,
         )  # fmt: skip
     found = loadings(first, spec, scores)
@@ -103,7 +132,7 @@ def loadings(first: FirstMoments, spec: InfluenceSpec, scores: Scores) -> Loadin
 
     The table by cluster has a cluster for each start, and for each start and period one that adds to its outcome, with
     another that takes it away again: the estimates stay, and the scores of the former are the loadings. Factors for the
-    number of clusters are then those of ``stand_in``, whose clusters are units.
+    number of clusters are then those of ``stand_in``.
     """
     J, T = first.outcome.shape
     labels = np.arange(J + J * T + J)
@@ -114,7 +143,7 @@ def loadings(first: FirstMoments, spec: InfluenceSpec, scores: Scores) -> Loadin
         np.kron(first.mass[:, None], np.eye(T)),
         np.repeat(-first.mass[:, None], T, axis=1),
     ])  # fmt: skip
-    alike = stand_in(first, spec)
+    alike = _alike(first, spec)
     units, mass = np.concatenate([first.units, nothing.astype(np.int64)]), np.concatenate([first.mass, nothing])
     table = ClusterMoments(
         first.starts, spec.periods, alike.design, alike.cohort, labels, labels, at, units, mass, m, alike.shift
@@ -122,14 +151,21 @@ def loadings(first: FirstMoments, spec: InfluenceSpec, scores: Scores) -> Loadin
     found = scores(table)
     slope = found[J : J + J * T].reshape(J, T, -1).transpose(0, 2, 1) / first.mass[:, None, None]
     level = (found[:J] - np.einsum("jkt,jt->jk", slope, first.outcome)) / first.mass[:, None]
-    scale = _scale(alike, slope, level, scores(alike))
+    whole = stand_in(first, spec)
+    scale = _scale(whole, slope, level, scores(whole))
     return Loadings(slope * scale[:, None], level * scale)
 
 
-def _scale(table: CohortMoments, slope: FloatArray, level: FloatArray, wanted: FloatArray) -> FloatArray:
-    """Return how far scores by start differ from those of units by factors for the number of clusters, shape (p,)."""
-    square = np.einsum("jkt,jts,jks->k", slope, table.Q, slope) + 2 * np.einsum("jkt,jt,jk->k", slope, table.M2, level)
-    square += np.einsum("j,jk->k", table.N2, level**2)
+def _scale(
+    table: CohortMoments | ClusterMoments, slope: FloatArray, level: FloatArray, wanted: FloatArray
+) -> FloatArray:
+    """Return how far scores by start differ from those of the table by factors for the number of clusters, (p,)."""
+    if isinstance(table, ClusterMoments):
+        psi = np.einsum("pkt,pt->pk", slope[table.cell], table.m) + table.n[:, None] * level[table.cell]
+        square = (added(table.cluster, psi, table.labels.size) ** 2).sum(axis=0)
+    else:
+        square = np.einsum("jkt,jts,jks->k", slope, table.Q, slope) + np.einsum("j,jk->k", table.N2, level**2)
+        square += 2 * np.einsum("jkt,jt,jk->k", slope, table.M2, level)
     there = square > 0
     return np.where(there, np.sqrt((wanted**2).sum(axis=0) / np.where(there, square, 1.0)), 1.0)
 
@@ -158,4 +194,4 @@ def linear_gram(
                     line = linear(ys, found.slope[j, k], float(found.level[j, k]))
                     psi[k] = line * mine["w"] if spec.weights else line
             parts.append((mine, psi))
-        return cross_products(source, parts, p, "errors")
+        return products_of(source, parts, p, clusters=spec.clusters)

@@ -14,6 +14,7 @@ from evaltoolkit.data import EngineSource
 from evaltoolkit.kernels.cohort_moments import cohort_moments
 from evaltoolkit.kernels.cohorts import NEVER, Rule
 from evaltoolkit.kernels.moment_cells import MomentsError
+from evaltoolkit.kernels.moment_clusters import cluster_moments
 from evaltoolkit.kernels.moment_effects import moment_group_time
 from evaltoolkit.kernels.moment_extended import moment_extended
 from evaltoolkit.kernels.moment_two_way import (
@@ -68,7 +69,7 @@ def world(n: int = 800) -> pd.DataFrame:
     y = rng.normal(size=(n, 1)) + 30 + rng.gamma(2.0, size=(n, 5)).cumsum(axis=1)
     y += (start[:, None] <= PERIODS) * 1.0
     frame = pd.DataFrame({"start": start, **{f"y{t}": y[:, t] - SHIFT[t] for t in range(5)}})
-    return frame.assign(w=rng.uniform(0.5, 3, n))
+    return frame.assign(w=rng.uniform(0.5, 3, n), cluster=rng.integers(0, 30, n))
 
 
 def source_of(connection: Any, frame: pd.DataFrame) -> EngineSource:
@@ -77,31 +78,41 @@ def source_of(connection: Any, frame: pd.DataFrame) -> EngineSource:
     return EngineSource(connection.table("units"), "units")
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("weighted", "clustered"), [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_cross_products_are_those_of_second_moments(name: str, *, weighted: bool, connection: Any) -> None:
+def test_cross_products_are_those_of_second_moments(
+    name: str, *, weighted: bool, clustered: bool, connection: Any
+) -> None:
     frame, estimator = world(), ESTIMATORS[name]
-    source, spec = source_of(connection, frame), InfluenceSpec(PERIODS, shift=SHIFT, weights=weighted)
+    source = source_of(connection, frame)
+    spec = InfluenceSpec(PERIODS, shift=SHIFT, weights=weighted, clusters=clustered)
     first = first_moments(source, source.table, spec)
     if weighted and name == "imputation":
         with pytest.raises(MomentsError, match="weights"):
             linear_root(source, source.table, spec, first, estimator)
         return
     found = linear_root(source, source.table, spec, first, estimator)
-    y = frame[[f"y{t}" for t in range(5)]].to_numpy() + SHIFT
-    weights = frame["w"].to_numpy() if weighted else None
-    wanted = estimator(cohort_moments(y, frame["start"].to_numpy(), PERIODS, np.ones((len(frame), 1)), weights))
+    wanted = estimator(in_memory(frame, weighted=weighted, clustered=clustered))
     V, W = found.T @ found, wanted.T @ wanted
     scale = np.sqrt(np.diag(W))
     np.testing.assert_allclose(V / np.outer(scale, scale), W / np.outer(scale, scale), rtol=0, atol=CLOSE)
 
 
-def test_estimates_and_degrees_of_freedom_need_no_second_moments(connection: Any) -> None:
-    frame = world()
-    source, spec = source_of(connection, frame), InfluenceSpec(PERIODS, shift=SHIFT)
-    table = stand_in(first_moments(source, source.table, spec), spec)
+def in_memory(frame: pd.DataFrame, *, weighted: bool = False, clustered: bool = False) -> Any:
     y = frame[[f"y{t}" for t in range(5)]].to_numpy() + SHIFT
-    wanted = cohort_moments(y, frame["start"].to_numpy(), PERIODS, np.ones((len(frame), 1)))
+    units = (y, frame["start"].to_numpy(), PERIODS, np.ones((len(frame), 1)))
+    weights = frame["w"].to_numpy() if weighted else None
+    return (
+        cluster_moments(*units, frame["cluster"].to_numpy(), weights) if clustered else cohort_moments(*units, weights)
+    )
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_estimates_and_degrees_of_freedom_need_no_second_moments(*, clustered: bool, connection: Any) -> None:
+    frame = world()
+    source, spec = source_of(connection, frame), InfluenceSpec(PERIODS, shift=SHIFT, clusters=clustered)
+    table = stand_in(first_moments(source, source.table, spec), spec)
+    wanted = in_memory(frame, clustered=clustered)
     for estimator in (moment_static, moment_event_study):
         found, other = estimator(table), estimator(wanted)
         np.testing.assert_allclose(found.coefficients, other.coefficients, rtol=0, atol=CLOSE)
@@ -109,15 +120,18 @@ def test_estimates_and_degrees_of_freedom_need_no_second_moments(connection: Any
     a, b = (moment_group_time(t, Rule()) for t in (table, wanted))
     np.testing.assert_allclose(a.cells.att, b.cells.att, rtol=0, atol=CLOSE)
     np.testing.assert_allclose(a.levels, b.levels, rtol=CLOSE)
+    assert a.cells.n_treated.tolist() == b.cells.n_treated.tolist()
 
 
-@pytest.mark.parametrize("more", [{"clusters": True}, {"covariates": ("w",)}])
-def test_clusters_above_the_unit_and_covariates_are_refused(more: dict[str, Any], connection: Any) -> None:
-    frame = world().assign(cluster=1)
-    source, spec = source_of(connection, frame), InfluenceSpec(PERIODS, **more)
-    first = first_moments(source, source.table, InfluenceSpec(PERIODS))
-    with pytest.raises(errors.OptionError, match="units as clusters and no covariates"):
-        linear_root(source, source.table, spec, first, _group_time)
+def test_covariates_and_few_clusters_are_refused(connection: Any) -> None:
+    frame = world()
+    for more in ({"cluster": frame["cluster"] % 4}, {"cluster": frame["cluster"]}):
+        source = source_of(connection, frame.assign(**more))
+        few = int(more["cluster"].nunique()) == 4
+        spec = InfluenceSpec(PERIODS, clusters=True, covariates=() if few else ("w",))
+        first = first_moments(source, source.table, spec)
+        with pytest.raises(errors.OptionError, match="no covariates, and more clusters than starts"):
+            linear_root(source, source.table, spec, first, _group_time)
 
 
 def test_too_many_scores_are_refused(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:

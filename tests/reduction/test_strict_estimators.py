@@ -35,10 +35,15 @@ def held(connection: Any, panel: Panel) -> InEngine:
     frame = pd.DataFrame({"start": panel.start, **{f"y{t}": y - 30 for t, y in enumerate(panel.outcome.T)}})
     if panel.weights is not None:
         frame["w"] = panel.weights
+    clustered = panel.n_clusters < panel.start.size
+    if clustered:
+        frame["cluster"] = panel.clusters
     connection.con.register("given", frame)
     connection.con.execute("create or replace table units as select * from given")
     source = EngineSource(connection.table("units"), "units")
-    spec = InfluenceSpec(panel.periods, shift=np.full(panel.periods.size, 30.0), weights=panel.weights is not None)
+    spec = InfluenceSpec(
+        panel.periods, shift=np.full(panel.periods.size, 30.0), weights=panel.weights is not None, clusters=clustered
+    )
     return InEngine(source, source.table, spec)
 
 
@@ -61,12 +66,14 @@ def test_one_effect_and_a_path(name: str, connection: Any) -> None:
     same_paths(path_in(units, asked), path_estimator(asked).fitted(panel), panel)
 
 
-def test_clusters_above_the_unit_are_refused(connection: Any) -> None:
-    units = held(connection, world())
-    spec = dataclasses.replace(units.spec, clusters=True)
-    units = dataclasses.replace(units, wide=units.wide.mutate(cluster=1), spec=spec)
-    with pytest.raises(OptionError, match="units as clusters"):
-        cells_in(units, options("sun-abraham", cluster=None))
+@pytest.mark.parametrize("name", ["sun-abraham", "twfe"])
+def test_clusters_above_the_unit(name: str, connection: Any) -> None:
+    panel, asked = world(clustered=True), options(name)
+    units = held(connection, panel)
+    if name == "twfe":
+        same_paths(path_in(units, asked), path_estimator(asked).fitted(panel), panel)
+    else:
+        same_cells(cells_in(units, asked), cells_of(table(panel), asked))
 
 
 def test_where_no_path_can_be_estimated_the_effect_is(connection: Any) -> None:
