@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -100,6 +101,11 @@ def files_of(address: Address, where: str) -> list[str]:
     return found
 
 
+def _view(files: Sequence[str]) -> str:
+    """Return a name for files, the same in every run, so that a log holds the same words for the same query."""
+    return f"files_{hashlib.sha256(chr(31).join(files).encode()).hexdigest()[:16]}"
+
+
 def _duckdb(address: Address, limits: EngineLimits, where: str) -> Connected:
     file = Path(address.path or "")
     if not file.is_file():
@@ -127,7 +133,9 @@ def _embedded(address: Address, limits: EngineLimits, where: str, *place: str, *
 
     def _read() -> Any:
         files = files_of(address, where)
-        return backend.read_parquet(files) if address.format == "parquet" else backend.read_csv(files, **_AS_PANDAS)
+        if address.format == "parquet":
+            return backend.read_parquet(files, table_name=_view(files))
+        return backend.read_csv(files, table_name=_view(files), **_AS_PANDAS)
 
     return Connected(backend, _read, backend.disconnect)
 
@@ -153,7 +161,7 @@ def _spark(address: Address, limits: EngineLimits, where: str) -> Connected:
     needs("pyspark", "evaltoolkit[spark]", "Spark", where)
     from evaltoolkit.data.spark import borrowed
 
-    files = files_of(address, where) if address.is_local else [address.path]
+    files = files_of(address, where) if address.is_local else [address.path or ""]
     import ibis
 
     session, release = borrowed(address, limits, where)
@@ -164,9 +172,8 @@ def _spark(address: Address, limits: EngineLimits, where: str) -> Connected:
             reader.parquet(*files) if address.format == "parquet"
             else reader.csv(files, header=True, inferSchema=True, dateFormat="yyyy-MM-dd", timestampFormat=_MOMENT)
         )  # fmt: skip
-        name = ibis.util.gen_name("evaltoolkit")
-        frame.createOrReplaceTempView(name)
-        return backend.table(name)
+        frame.createOrReplaceTempView(_view(files))
+        return backend.table(_view(files))
 
     try:
         backend = ibis.pyspark.connect(session)

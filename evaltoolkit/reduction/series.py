@@ -90,7 +90,7 @@ def rows_by_period(source: EngineSource, study: Study, plan: SeriesPlan) -> Rows
         few = source.executed(asked_for.small, "counts of too few people").iloc[0].fillna(0)
         release(int(few.sum()), n_rows * len(few), "counts", plan, study)
     frame = source.executed(asked_for.rows, "values by period").sort_values(list(asked_for.keys), ignore_index=True)
-    return Rows(frame, _n_read(source, study, n_rows))
+    return Rows(frame, source.size() if study.data.keep else n_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def cells_by_period(source: EngineSource, study: Study, plan: SeriesPlan, calend
     cells["unit"] = cells["unit"].astype(str) if plan.unit else ""
     names = {f"low{i}": name for i, name in enumerate(plan.within)}
     made = cells.drop(columns="key").rename(columns=names).sort_values(["unit", "step"], ignore_index=True)
-    return Cells(made, _n_read(source, study, n_rows), n_rows, days)
+    return Cells(made, source.size() if study.data.keep else n_rows, n_rows, days)
 
 
 def cells_of(table: Any, key: Any, study: Study, plan: SeriesPlan, *, day: Any = None) -> Any:
@@ -310,14 +310,3 @@ def _how_many(condition: Any) -> Any:
 def _hidden(count: Any, rule: SmallCells) -> Any:
     small = (count > 0) & (count < rule.threshold)
     return small if rule.show_zero else small | (count == 0)
-
-
-def counted(source: EngineSource) -> Any:
-    """Return the query for the number of rows in the table."""
-    return source.table.aggregate(n=source.table.count())
-
-
-def _n_read(source: EngineSource, study: Study, n_rows: int) -> int:
-    if not study.data.keep:
-        return n_rows
-    return int(source.executed(counted(source), "rows in the table")["n"].iloc[0])

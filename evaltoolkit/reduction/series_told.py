@@ -10,7 +10,7 @@ from typing import Any
 from evaltoolkit.data import EngineSource
 from evaltoolkit.data.asked import asked, required, values_of
 from evaltoolkit.reduction.explanation import Leaving, Step
-from evaltoolkit.reduction.series import cells_of, counted, looked_at, released, row_queries, shape_of, truncated
+from evaltoolkit.reduction.series import cells_of, looked_at, released, row_queries, shape_of, truncated
 from evaltoolkit.reduction.series_release import SeriesPlan
 from evaltoolkit.study import Study
 
@@ -34,6 +34,7 @@ def told(
 ) -> tuple[tuple[Step, ...], tuple[Leaving, ...]]:  # fmt: skip
     """Return the queries of a series in their order, and what would leave by each; none is run."""
     found = _Told(source)
+    found.add("number of rows", source.counting(), "one number, before and after the other queries")
 
     def _look(_: EngineSource, table: Any, name: str, _where: str) -> None:
         found.add(f"values of {name}, on which a filter is decided", values_of(table, name), "each once")
@@ -43,8 +44,6 @@ def told(
         _cells(found, table, study, plan)
     else:
         _rows(found, table, study, plan)
-    if study.data.keep:
-        found.add("rows in the table", counted(source), "one number")
     return tuple(found.steps), tuple(found.leaves)
 
 

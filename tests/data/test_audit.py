@@ -55,6 +55,14 @@ def test_the_log_is_only_added_to(tmp_path: Path) -> None:
     assert len(lines(log)) == 2 * len(before.splitlines())
 
 
+def test_the_same_query_has_the_same_words_in_every_run(tmp_path: Path) -> None:
+    series().to_parquet(tmp_path / "x.parquet")
+    for i in range(2):
+        its(connect(f"parquet:{tmp_path}/x.parquet", audit=tmp_path / f"{i}.jsonl"))
+    first, second = ([line.get("sql_sha256") for line in lines(tmp_path / f"{i}.jsonl")] for i in range(2))
+    assert first == second
+
+
 def test_a_query_that_stops_is_written_as_such(tmp_path: Path) -> None:
     source, log = opened(tmp_path)
     with pytest.raises(errors.DataFileError):

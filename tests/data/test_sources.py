@@ -267,10 +267,10 @@ def test_the_hash_of_sums_is_of_what_came() -> None:
     total = source.table.aggregate(n=source.table["calls"].sum())
     source.executed(total, "sum")
     first = source.sha256
-    source.executed(total, "sum again")
+    source.executed(total, "sum")
     assert source.sha256 == first
     source.begins(study())
-    source.executed(source.table.aggregate(n=source.table["calls"].sum() * 2), "another sum")
+    source.executed(source.table.aggregate(n=source.table["calls"].sum() * 2), "sum")
     assert source.sha256 != first
 
 
