@@ -1,26 +1,42 @@
 """Growth curves of panels that an engine holds: time and memory from 10^5 to 10^8 rows, beside peers.
 
-Each case runs in a process of its own, so that memory is its own. Panels have ten periods, five cohorts and a
-comparison group, a covariate of two values and one of ten thousand; they are written once into ``--folder`` and kept.
+Each case runs in a process of its own, so that memory is its own, with a limit of time and of memory. Panels have ten
+periods, five cohorts and a comparison group, a covariate of two values and one of ten thousand; they are written once
+into ``--folder`` and kept. Packages live in other environments, each given as ``--python peer=/path/to/python``:
+duckreg (with duckdb below 2), moderndid (with its extras dask and spark), and ``spark`` for evaltoolkit with its own
+extra. What is not installed is named and left out. The whole table, with its page and figure, on two idle cores
+takes about half an hour, and at most as long as the limits for each line; 12 GB of disk are used with 10^8 rows:
 
-    python benchmarks/scale_engines.py --folder data --rows 100_000 1_000_000 10_000_000 --out docs/speed_scale.md
+    python benchmarks/scale_engines.py --folder data --rows 100_000 1_000_000 10_000_000 100_000_000 \
+        --python spark=spark/bin/python --python duckreg=duckreg/bin/python --python moderndid=moderndid/bin/python \
+        --results scale.json --out docs/speed_scale.md
+
+Runs that ``--results`` holds already are not repeated: the same command goes on after an interruption, and writes the
+page anew when all is done.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from scale_page import draw, line, page
+from scale_process import Limits, finished
 
 PERIODS = 10
 COHORTS = "[0, 3, 4, 5, 6, 7]"
 """Periods of the starts, counted from the first; 0 for never."""
 PART = 1_000_000
 """Units in one file."""
+FIRST = 10_000
+"""Rows of the panel on which a package is called before the clock starts."""
+ROOT = Path(__file__).resolve().parents[1]
 
 UNITS = f"""
 select u as id, {COHORTS}[1 + (hash(u) % 6)::int] as g, (hash(u + 7) % 2)::int as x,
@@ -37,7 +53,7 @@ from ({UNITS}) a, range({PERIODS}) q(p)
 
 
 def written(folder: Path, rows: int, *, shuffled: bool = False) -> str:
-    """Write a panel of so many rows, sorted by unit, or by period with units in any order; return its address."""
+    """Write a panel of so many rows, sorted by unit, or by period with units in any order; return its files."""
     import duckdb
 
     units = rows // PERIODS
@@ -59,83 +75,132 @@ def written(folder: Path, rows: int, *, shuffled: bool = False) -> str:
                     "(format parquet, compression zstd, row_group_size 1000000)"
                 )
         done.touch()
-    return f"parquet:{place}/*.parquet"
+    return f"{place.resolve()}/*.parquet"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One call, as arguments of ``ev.did``, with what the engine may use."""
+    """One call, as arguments of ``ev.did``, with what the engine may use, and the case it is compared with."""
 
     name: str
-    more: dict[str, object]
+    run: str = "duckdb"
+    more: dict[str, object] = field(default_factory=dict)
     memory: str = "4GB"
     shuffled: bool = False
     most: int = 100_000_000
+    beside: str = "cs"
+
+    @property
+    def package(self) -> str:
+        """Whose interpreter it needs, or nothing for this one."""
+        return self.run.split("-")[0] if self.run not in {"duckdb", "polars", "memory", "kernel"} else ""
+
+    @property
+    def is_peer(self) -> bool:
+        return "-" in self.run
 
 
-CASES = (
-    Case("Callaway-Sant'Anna, doubly robust, covariate of two values", {"covariates": ["x"]}),
-    Case("event study with unit and period effects", {"estimator": "twfe"}),
-    Case("the first with 2 GB", {"covariates": ["x"]}, memory="2GB"),
-    Case("the first, rows by period, units in any order", {"covariates": ["x"]}, shuffled=True),
-    Case("the same with 2 GB", {"covariates": ["x"]}, memory="2GB", shuffled=True),
-    Case("continuous covariates, release strict", {"covariates": ["x", "z"], "release": "strict"}),
-)
-
-CALL = """
-import json, resource, sys, time
-address, more, memory, people = json.loads(sys.argv[1])
-import evaltoolkit as ev
-import duckdb, ibis  # as a running session has them
-start = time.perf_counter()
-source = ev.connect(address, memory=memory)
-found = ev.did(source, outcome="y", unit="id", time="year", first_treated="first_treated", rows=people, **more)
-seconds = time.perf_counter() - start
-used = resource.getrusage(resource.RUSAGE_SELF)
-row = found.result.headline
-print(json.dumps({"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1e6,
-                  "estimate": row.estimate, "std_error": row.std_error}))
-"""
-
-
-def measured(case: Case, address: str) -> dict[str, float]:
-    """Run one case in a process of its own."""
-    asked = json.dumps([address, case.more, case.memory, "people"])
-    done = subprocess.run([sys.executable, "-c", CALL, asked], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{case.name}: {done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+X: dict[str, object] = {"covariates": ["x"]}
+CASES = {
+    "cs": Case("Callaway-Sant'Anna, doubly robust, covariate of two values", more=X),
+    "twfe": Case("event study with unit and period effects", more={"estimator": "twfe"}, beside="twfe"),
+    "cohorts": Case(
+        "event study of each cohort (Sun and Abraham)", more={"estimator": "sun-abraham"}, beside="cohorts"
+    ),
+    "cs-2": Case("the first with 2 GB", more=X, memory="2GB"),
+    "any-order": Case("the first, rows by period, units in any order", more=X, shuffled=True),
+    "any-order-2": Case("the same with 2 GB", more=X, memory="2GB", shuffled=True),
+    "strict": Case(
+        "continuous covariates, release strict", more={"covariates": ["x", "z"], "release": "strict"}, beside="strict"
+    ),
+    "polars": Case("the first in Polars, through Ibis", "polars", more=X, most=10_000_000),
+    "spark": Case("the first in Spark, two threads of this machine", "spark", more=X, most=10_000_000),
+    "memory": Case("the first, from a pandas frame in any order", "memory", more=X, most=10_000_000),
+    "kernel": Case(
+        "its kernel, two covariates, from that frame to the event study", "kernel", most=10_000_000, beside=""
+    ),
+    "duckreg-cohorts": Case(
+        "duckreg, Mundlak event study of each cohort, without errors", "duckreg-cohorts", beside="cohorts"
+    ),
+    "duckreg-draws": Case("the same, errors from 100 bootstrap draws", "duckreg-draws", beside="cohorts"),
+    "duckreg-static": Case(
+        "duckreg, one effect with unit and period effects, without errors", "duckreg-static", beside="twfe"
+    ),
+    "moderndid-dask": Case("moderndid, Callaway-Sant'Anna on a Dask frame", "moderndid-dask"),
+    "moderndid-spark": Case("moderndid, Callaway-Sant'Anna on a Spark frame", "moderndid-spark"),
+}
+MODULES = {"spark": "pyspark", "duckreg": "duckreg", "moderndid": "moderndid"}
 
 
-def lines(folder: Path, sizes: list[int]) -> Iterator[str]:
-    """Yield the table, a line as soon as it is measured."""
-    yield "| What | Rows | Seconds | of the processor | Peak memory, GB | Estimate | Standard error |"
-    yield "|---|---:|---:|---:|---:|---:|---:|"
-    for case in CASES:
-        for rows in sizes:
-            if rows > case.most:
+def measured(case: Case, rows: int, folder: Path, python: str, limits: Limits) -> dict[str, Any]:
+    """Run one case in a process of its own; ``failed`` says why where there is no result. All cores are free to use."""
+    files, first = written(folder, rows, shuffled=case.shuffled), written(folder, FIRST)
+    asked = json.dumps({"files": files, "more": case.more, "memory": case.memory, "first": first})
+    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")} | {"PYTHONPATH": str(ROOT)}
+    return finished([python, str(ROOT / "benchmarks" / "scale_runs.py"), case.run, asked], free, limits)
+
+
+def skipped(case: Case, rows: int, of_case: dict[str, dict[str, Any]]) -> str:
+    """Say why a case is not run with so many rows, if it is not."""
+    if rows > case.most:
+        return f"asked up to {case.most:,} rows only"
+    before = [int(n) for n, found in of_case.items() if int(n) < rows and "failed" in found]
+    return f"not run, as {min(before):,} rows failed" if before else ""
+
+
+Results = dict[str, dict[str, dict[str, Any]]]
+"""By case and number of rows."""
+
+
+def race(given: argparse.Namespace, python: dict[str, str], chosen: list[str], found: Results) -> None:
+    """Run what was not run before, add it to what was found, and keep it."""
+    for key in chosen:
+        limits = Limits(given.limit if CASES[key].is_peer else given.our_limit, given.most_memory)
+        case, of_case = CASES[key], found.setdefault(key, {})
+        for rows in sorted(given.rows):
+            if str(rows) in of_case and "seconds" in of_case[str(rows)]:
                 continue
-            found = measured(case, written(folder, rows, shuffled=case.shuffled))
-            yield (
-                f"| {case.name} | {rows:,} | {found['seconds']:.1f} | {found['cpu']:.1f} | {found['peak']:.2f} | "
-                f"{found['estimate']:.5f} | {found['std_error']:.7f} |"
-            )
+            of_case.pop(str(rows), None)
+            why = skipped(case, rows, of_case)
+            exe = python.get(case.package, sys.executable)
+            if why:
+                of_case[str(rows)] = {"failed": why}
+            else:
+                of_case[str(rows)] = measured(case, rows, given.folder, exe, limits)
+            print(line(CASES[key], rows, of_case[str(rows)], found.get(case.beside, {}).get(str(rows), {})), flush=True)
+            if given.results:
+                given.results.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def installed(package: str, python: str) -> bool:
+    code = f"import {MODULES[package]}" + ("; import ibis" if package == "spark" else "")
+    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print a line as soon as it is measured, and write the page where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000])
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    table = []
-    for line in lines(asked.folder, asked.rows):
-        print(line, flush=True)
-        table.append(line)
-    if asked.out is not None:
-        asked.out.write_text("\n".join(table) + "\n")
+    parser.add_argument("--limit", type=float, default=120, help="seconds for each process of a peer")
+    parser.add_argument("--our-limit", type=float, default=600, help="seconds for each process of evaltoolkit")
+    parser.add_argument("--most-memory", type=float, default=16, help="GB for each process with all it starts")
+    parser.add_argument("--only", default=",".join(CASES), help="which of " + ", ".join(CASES))
+    parser.add_argument("--python", action="append", default=[], help="spark, duckreg or moderndid=interpreter")
+    parser.add_argument("--results", type=Path, help="where all numbers are kept as JSON, and not measured again")
+    parser.add_argument("--out", type=Path, help="where to write the page; its figure goes beside it")
+    given = parser.parse_args()
+    python = dict(p.split("=", 1) for p in given.python)
+    needed = {CASES[key].package for key in given.only.split(",")} - {""}
+    absent = sorted(p for p in needed if not installed(p, python.get(p, sys.executable)))
+    chosen = [key for key in CASES if key in given.only.split(",") and CASES[key].package not in absent]
+    known = given.results is not None and given.results.exists()
+    found: Results = json.loads(given.results.read_text(encoding="utf-8")) if known else {}
+    race(given, python, chosen, found)
+    if given.out is not None:
+        figure = given.out.with_suffix(".svg")
+        draw(CASES, found, figure)
+        given.out.write_text(page(CASES, found, absent, figure.name, vars(given)), encoding="utf-8")
 
 
 if __name__ == "__main__":
