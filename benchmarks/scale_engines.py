@@ -5,7 +5,7 @@ periods, five cohorts and a comparison group, a covariate of two values and one 
 into ``--folder`` and kept. Packages live in other environments, each given as ``--python peer=/path/to/python``:
 duckreg (with duckdb below 2), moderndid (with its extras dask and spark), and ``spark`` for evaltoolkit with its own
 extra. What is not installed is named and left out. The whole table, with its page and figure, on two idle cores
-takes about half an hour, and at most as long as the limits for each line; 12 GB of disk are used with 10^8 rows:
+takes about half an hour, and at most as long as the limits for each line; the files of 10^8 rows take 2 GB of disk, and DuckDB spills beside them:
 
     python benchmarks/scale_engines.py --folder data --rows 100_000 1_000_000 10_000_000 100_000_000 \
         --python spark=spark/bin/python --python duckreg=duckreg/bin/python --python moderndid=moderndid/bin/python \

@@ -106,8 +106,8 @@ def left_out(cases: Cases, results: Results, absent: list[str]) -> Iterator[str]
 
 def versions(results: Results) -> str:
     """Name the packages that ran, as the runs themselves told."""
-    known = {d: v for f in results.values() for one in f.values() for d, v in one.get("versions", {}).items()}
-    return ", ".join(f"{d} {v}" for d, v in sorted(known.items()))
+    known = {pair for f in results.values() for one in f.values() for pair in one.get("versions", {}).items()}
+    return ", ".join(f"{name} {version}" for name, version in sorted(known))
 
 
 def memory_of_machine() -> str:
@@ -125,19 +125,18 @@ def page(cases: Cases, results: Results, absent: list[str], figure: str, limits:
 Written by `benchmarks/scale_engines.py` on {datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}: {os.cpu_count()} cores
 ({platform.machine()}), {memory_of_machine()}Python {platform.python_version()}; {versions(results)}.
 
-Panels of ten periods, five cohorts and a comparison group, a covariate of two values and a continuous one, in Parquet
-files compressed with zstd, sorted by unit where nothing else is said. Every line is one call in a process of its own,
-with all cores. Seconds run from the files (or the frame in memory, where the line says so) to the finished
-evaluation: effects by cohort and period, their averages, errors, checks, tables and figures as data; for the kernel to
-the event study. Imports, and starting Spark or Dask, are not counted: but for Spark and Dask, a call on a small
-panel comes first, which loads what is loaded on first use. Lines in memory are the best of three calls, all others
-the only one. Peak memory is that of the process with Python and all libraries, and of every process that it
-starts (memory that these share counts for each); seconds of the processor are left out where other processes did the
-work. DuckDB and Spark may use 4 GB where nothing else is said; other packages have what the line says or their
-own defaults. "Apart" is the largest difference of effects by cohort and period from those here (the first line, or
-the same model), then of standard errors relative to these. A process ends after {limits["limit"]:g} s
-({limits["our_limit"]:g} s for evaltoolkit) or above {limits["most_memory"]:g} GB; a package that failed is not run
-with more rows.
+Panels of ten periods, five cohorts and a comparison group, a covariate of two values and a continuous one, in
+Parquet files compressed with zstd, sorted by unit where nothing else is said. Every line is one call in a process
+of its own, with all cores. Seconds run from the files (or the frame in memory, where the line says so) to the
+finished evaluation: effects by cohort and period, their averages, errors, checks, tables and figures as data; for
+the kernel to the event study. Imports, and starting Spark or Dask, are not counted: but for Spark and Dask, a call
+on a small panel comes first, which loads what is loaded on first use. Lines in memory are the best of three calls,
+all others the only one. Peak memory is that of the process with Python and all libraries, and of every process that
+it starts (memory that these share counts for each); seconds of the processor are left out where other processes did
+the work. DuckDB, duckreg in it, and Spark may use 4 GB where nothing else is said, Dask all of the machine. "Apart"
+is the largest difference of effects by cohort and period from those here (the first line, or the same model), then
+of standard errors relative to these. A process ends after {limits["limit"]:g} s ({limits["our_limit"]:g} s for evaltoolkit) or above
+{limits["most_memory"]:g} GB; a package that failed is not run with more rows.
 
 ![Seconds and memory against rows]({figure})
 
