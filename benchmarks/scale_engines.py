@@ -4,8 +4,8 @@ Each case runs in a process of its own, so that memory is its own, with a limit 
 periods, five cohorts and a comparison group, a covariate of two values and one of ten thousand; they are written once
 into ``--folder`` and kept. Packages live in other environments, each given as ``--python peer=/path/to/python``:
 duckreg (with duckdb below 2), moderndid (with its extras dask and spark), and ``spark`` for evaltoolkit with its own
-extra. What is not installed is named and left out. The whole table, with its page and figure, on two idle cores
-takes about half an hour, and at most as long as the limits for each line; the files of 10^8 rows take 2 GB of disk, and DuckDB spills beside them:
+extra. What is not installed is named and left out. The whole table, with its page and figure, takes about half an hour
+on two idle cores, and 2 GB of disk beside what DuckDB spills:
 
     python benchmarks/scale_engines.py --folder data --rows 100_000 1_000_000 10_000_000 100_000_000 \
         --python spark=spark/bin/python --python duckreg=duckreg/bin/python --python moderndid=moderndid/bin/python \
@@ -191,9 +191,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write the page; its figure goes beside it")
     given = parser.parse_args()
     python = dict(p.split("=", 1) for p in given.python)
-    needed = {CASES[key].package for key in given.only.split(",")} - {""}
+    wanted = [key for key in CASES if key in given.only.split(",")]
+    needed = {CASES[key].package for key in wanted} - {""}
     absent = sorted(p for p in needed if not installed(p, python.get(p, sys.executable)))
-    chosen = [key for key in CASES if key in given.only.split(",") and CASES[key].package not in absent]
+    chosen = [key for key in wanted if CASES[key].package not in absent]
     known = given.results is not None and given.results.exists()
     found: Results = json.loads(given.results.read_text(encoding="utf-8")) if known else {}
     race(given, python, chosen, found)
