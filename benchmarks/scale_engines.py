@@ -1,4 +1,4 @@
-"""Growth curves of panels that an engine holds: time and memory from 10^5 to 10^8 rows, beside peers.
+r"""Growth curves of panels that an engine holds: time and memory from 10^5 to 10^8 rows, beside peers.
 
 Each case runs in a process of its own, so that memory is its own, with a limit of time and of memory. Panels have ten
 periods, five cohorts and a comparison group, a covariate of two values and one of ten thousand; they are written once

@@ -136,7 +136,8 @@ it starts (memory that these share counts for each); seconds of the processor ar
 the work. DuckDB, duckreg in it, and Spark may use 4 GB where nothing else is said, Dask all of the machine. "Apart"
 is the largest difference of effects by cohort and period from those here (the first line, or the same model), then
 of standard errors relative to these. A process ends after {limits["limit"]:g} s
-({limits["our_limit"]:g} s for evaltoolkit) or above {limits["most_memory"]:g} GB; a package that failed is not run with more rows.
+({limits["our_limit"]:g} s for evaltoolkit) or above {limits["most_memory"]:g} GB; a package that failed
+is not run with more rows.
 
 ![Seconds and memory against rows]({figure})
 
