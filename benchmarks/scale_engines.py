@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ class Case:
     @property
     def package(self) -> str:
         """Whose interpreter it needs, or nothing for this one."""
-        return self.run.split("-")[0] if self.run not in {"duckdb", "polars", "memory", "kernel"} else ""
+        return self.run.split("-")[0] if self.is_peer or self.run == "spark" else ""
 
     @property
     def is_peer(self) -> bool:
@@ -104,12 +105,13 @@ X: dict[str, object] = {"covariates": ["x"]}
 CASES = {
     "cs": Case("Callaway-Sant'Anna, doubly robust, covariate of two values", more=X),
     "twfe": Case("event study with unit and period effects", more={"estimator": "twfe"}, beside="twfe"),
+    "one": Case("one effect with unit and period effects, alone", "headline", {"estimator": "twfe"}, beside="twfe"),
     "cohorts": Case(
         "event study of each cohort (Sun and Abraham)", more={"estimator": "sun-abraham"}, beside="cohorts"
     ),
     "cs-2": Case("the first with 2 GB", more=X, memory="2GB"),
     "any-order": Case("the first, rows by period, units in any order", more=X, shuffled=True),
-    "any-order-2": Case("the same with 2 GB", more=X, memory="2GB", shuffled=True),
+    "any-order-2": Case("the first, rows in that order, with 2 GB", more=X, memory="2GB", shuffled=True),
     "strict": Case(
         "continuous covariates, release strict", more={"covariates": ["x", "z"], "release": "strict"}, beside="strict"
     ),
@@ -117,14 +119,14 @@ CASES = {
     "spark": Case("the first in Spark, two threads of this machine", "spark", more=X, most=10_000_000),
     "memory": Case("the first, from a pandas frame in any order", "memory", more=X, most=10_000_000),
     "kernel": Case(
-        "its kernel, two covariates, from that frame to the event study", "kernel", most=10_000_000, beside=""
+        "the kernel alone, two covariates, from that frame to the event study", "kernel", most=10_000_000, beside=""
     ),
     "duckreg-cohorts": Case(
         "duckreg, Mundlak event study of each cohort, without errors", "duckreg-cohorts", beside="cohorts"
     ),
-    "duckreg-draws": Case("the same, errors from 100 bootstrap draws", "duckreg-draws", beside="cohorts"),
+    "duckreg-draws": Case("duckreg, the same with errors from 100 bootstrap draws", "duckreg-draws", beside="cohorts"),
     "duckreg-static": Case(
-        "duckreg, one effect with unit and period effects, without errors", "duckreg-static", beside="twfe"
+        "duckreg, one effect with unit and period effects, without errors", "duckreg-static", beside="one"
     ),
     "moderndid-dask": Case("moderndid, Callaway-Sant'Anna on a Dask frame", "moderndid-dask"),
     "moderndid-spark": Case("moderndid, Callaway-Sant'Anna on a Spark frame", "moderndid-spark"),
@@ -174,7 +176,10 @@ def race(given: argparse.Namespace, python: dict[str, str], chosen: list[str], f
 
 def installed(package: str, python: str) -> bool:
     code = f"import {MODULES[package]}" + ("; import ibis" if package == "spark" else "")
-    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
+    return (
+        shutil.which(python) is not None
+        and not subprocess.run([python, "-c", code], capture_output=True, check=False).returncode
+    )
 
 
 def main() -> None:

@@ -53,7 +53,10 @@ def told(found: Found, reference: Found) -> str:
 def beside(found: Found, reference: Found, what: str, digits: str, *, is_peer: bool) -> str:
     """Write a number, and for a peer its ratio to ours."""
     value = f"{found[what]:{digits}}"
-    return f"{value} ({found[what] / reference[what]:.1f} ×)" if is_peer and what in reference else value
+    if not is_peer or what not in reference:
+        return value
+    ratio = found[what] / reference[what]
+    return f"{value} ({ratio:.{1 if ratio >= 1 else 2}f} ×)"
 
 
 def line(case: Case, rows: int, found: Found, reference: Found) -> str:
@@ -147,7 +150,8 @@ is not run with more rows.
 {growth(results, "cs")}
 ## Other packages
 
-In brackets the ratio to evaltoolkit in DuckDB: the same model on the same rows, with errors and all checks.
+In brackets the ratio to evaltoolkit in DuckDB: the same model on the same rows, with errors and, but for
+one effect alone, the whole evaluation.
 
 {table(cases, results, peers=True)}
 
@@ -162,7 +166,7 @@ NOTES = """
 
 - duckreg's event study has an effect for each cohort and period, as that of Sun and Abraham; its errors come from a
   bootstrap of units, which fetches their identifiers, and differ by chance. Its model of one effect is compared with
-  the headline of the event study with unit and period effects here. Periods are counted from nought for it.
+  that effect alone here, which has an error clustered by unit. Periods are counted from nought for it.
 - moderndid computes the same doubly robust effects on not-yet-treated comparisons, and is asked for the average over
   cohorts, as here. Dask runs a process for each core, Spark as many threads as for evaltoolkit.
 """

@@ -78,6 +78,23 @@ def ours(asked: Asked) -> Ready:
     return run
 
 
+def headline(asked: Asked) -> Ready:
+    """Get the data ready and estimate one number with its error, without the rest of an evaluation."""
+    import evaltoolkit as ev
+    from evaltoolkit.pipeline import headline_of
+    from evaltoolkit.study import Outcome, study_from
+
+    columns = {key: COLUMNS[key] for key in ("unit", "time", "first_treated")} | asked.more
+    said = {"design": "did", "title": "One number", "outcome": Outcome(column="y"), "data": {"rows": COLUMNS["rows"]}}
+    study = study_from({**said, **columns})
+
+    def run() -> Cells:
+        row, _ = headline_of(study, ev.connect(f"parquet:{asked.files}", memory=asked.memory))
+        return {"headline": (float(row.estimate or "nan"), float(row.std_error or "nan"))}
+
+    return run
+
+
 def ours_polars(asked: Asked) -> Ready:
     import ibis
     import polars  # noqa: F401
@@ -254,6 +271,7 @@ def moderndid_spark(asked: Asked) -> Ready:
 
 RUNS: dict[str, tuple[str, Callable[[Asked], Ready]]] = {
     "duckdb": ("duckdb", ours),
+    "headline": ("duckdb", headline),
     "polars": ("polars", ours_polars),
     "spark": ("pyspark", ours_spark),
     "memory": ("pandas", ours_memory),
