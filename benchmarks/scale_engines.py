@@ -11,8 +11,8 @@ on two idle cores, and 2 GB of disk beside what DuckDB spills:
         --python spark=spark/bin/python --python duckreg=duckreg/bin/python --python moderndid=moderndid/bin/python \
         --results scale.json --out docs/speed_scale.md
 
-Runs that ``--results`` holds already are not repeated: the same command goes on after an interruption, and writes the
-page anew when all is done.
+Runs that ``--results`` holds already, failed ones too, are not repeated: the same command goes on after an
+interruption, and writes the page anew when all is done. Without that file everything is measured again.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ def race(given: argparse.Namespace, python: dict[str, str], chosen: list[str], f
         limits = Limits(given.limit if CASES[key].is_peer else given.our_limit, given.most_memory)
         case, of_case = CASES[key], found.setdefault(key, {})
         for rows in sorted(given.rows):
-            if str(rows) in of_case and "seconds" in of_case[str(rows)]:
+            if not str(of_case.get(str(rows), {"failed": "not run"}).get("failed", "")).startswith(
+                ("not run", "asked")
+            ):
                 continue
             of_case.pop(str(rows), None)
             why = skipped(case, rows, of_case)
