@@ -129,7 +129,7 @@ CASES = {
         "duckreg, one effect with unit and period effects, without errors", "duckreg-static", beside="one"
     ),
     "moderndid-dask": Case("moderndid, Callaway-Sant'Anna on a Dask frame", "moderndid-dask"),
-    "moderndid-spark": Case("moderndid, Callaway-Sant'Anna on a Spark frame", "moderndid-spark"),
+    "moderndid-spark": Case("moderndid, Callaway-Sant'Anna on a Spark frame", "moderndid-spark", beside="spark"),
 }
 MODULES = {"spark": "pyspark", "duckreg": "duckreg", "moderndid": "moderndid"}
 

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -110,7 +111,7 @@ def left_out(cases: Cases, results: Results, absent: list[str]) -> Iterator[str]
 def versions(results: Results) -> str:
     """Name the packages that ran, as the runs themselves told."""
     known = {pair for f in results.values() for one in f.values() for pair in one.get("versions", {}).items()}
-    return ", ".join(f"{name} {version}" for name, version in sorted(known))
+    return textwrap.fill(", ".join(f"{name} {version}" for name, version in sorted(known)), 116)
 
 
 def memory_of_machine() -> str:
@@ -126,7 +127,8 @@ def page(cases: Cases, results: Results, absent: list[str], figure: str, limits:
     return f"""# Time and memory as data grow
 
 Written by `benchmarks/scale_engines.py` on {datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}: {os.cpu_count()} cores
-({platform.machine()}), {memory_of_machine()}Python {platform.python_version()}; {versions(results)}.
+({platform.machine()}), {memory_of_machine()}Python {platform.python_version()};
+{versions(results)}.
 
 Panels of ten periods, five cohorts and a comparison group, a covariate of two values and a continuous one, in
 Parquet files compressed with zstd, sorted by unit where nothing else is said. Every line is one call in a process
@@ -150,8 +152,8 @@ is not run with more rows.
 {growth(results, "cs")}
 ## Other packages
 
-In brackets the ratio to evaltoolkit in DuckDB: the same model on the same rows, with errors and, but for
-one effect alone, the whole evaluation.
+In brackets the ratio to evaltoolkit in DuckDB, or in Spark for a Spark frame: the same model on the same rows, with
+errors and, but for one effect alone, the whole evaluation.
 
 {table(cases, results, peers=True)}
 
