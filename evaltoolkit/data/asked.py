@@ -9,7 +9,7 @@ import pandas as pd
 
 from evaltoolkit.data.engines import EngineSource
 from evaltoolkit.data.sources import condition_holds, missing_filter_column
-from evaltoolkit.errors import ColumnNotFoundError, ColumnTypeError, DataFileError
+from evaltoolkit.errors import ColumnNotFoundError, ColumnTypeError, DataFileError, DisclosureError
 from evaltoolkit.study import Filter, Study
 
 MOST_VALUES: Final = 20_000
@@ -19,6 +19,8 @@ _WITHOUT_NAN: Final = frozenset({"mssql", "mysql", "sqlite"})
 _NUMBER: Final = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
 _WHOLE: Final = r"^\s*[-+]?[0-9]{1,18}\s*$"
 
+_YES: Final = ("yes", "true", "1", "1.0")
+_NO: Final = ("no", "false", "0", "0.0")
 
 Look = Callable[[EngineSource, Any, str, str], "pd.Series[Any] | None"]
 
@@ -54,7 +56,7 @@ def asked(source: EngineSource, study: Study, look: Look | None = None) -> Any:
     for i, condition in enumerate(study.data.keep):
         if condition.column not in table.columns:
             raise missing_filter_column(condition, source.columns(), study, i)
-        kept = _kept(source, table, condition, study.place("data", "keep", i), look or _looked)
+        kept = _kept(source, table, study, i, look or _looked)
         table = table if kept is None else table.filter(kept)
     return table
 
@@ -79,6 +81,24 @@ def number(table: Any, name: str, *, role: str, where: str) -> Any:
         f"the {role} column '{name}' is of type {kind} in the engine", expected="a column of numbers",
         todo="cast the column in a view of the table, or name another", where=where,
     )  # fmt: skip
+
+
+def indicator(table: Any, name: str, *, role: str, where: str) -> Any:
+    """Return a column of 0 and 1, true and false or yes and no as 64-bit floats; 2 for any other text.
+
+    Raises
+    ------
+    ColumnNotFoundError, ColumnTypeError
+        As ``number``.
+    """
+    column = required(table, name, role=role, where=where)
+    if not column.type().is_string():
+        return number(table, name, role=role, where=where)
+    import ibis
+
+    words = column.strip().lower()
+    branches = [(words.isin(_YES), 1.0), (words.isin(_NO), 0.0), (words.notnull(), 2.0)]
+    return ibis.cases(*branches).cast("float64")
 
 
 def required(table: Any, name: str, *, role: str, where: str) -> Any:
@@ -119,6 +139,9 @@ def values_of(table: Any, name: str) -> Any:
 def _cleaned(column: Any, study: Study, *, nan: bool) -> Any:
     name, kind = column.get_name(), column.type()
     if kind.is_decimal():
+        if name in _units(study):
+            # Names of units: as floats, wide ones would no longer differ.
+            return column
         column = column.cast("float64")
     if kind.is_floating() and nan:
         column = column.isnan().ifelse(None, column)
@@ -149,11 +172,18 @@ def _with_numbers(source: EngineSource, table: Any, study: Study) -> Any:
     found = source.executed(table.aggregate(**tests), "columns that hold numbers as texts").iloc[0].fillna(0)
     changed = {}
     for i, name in enumerate(texts):
-        if found[f"some{i}"] and not found[f"other{i}"]:
+        # Names of units with more digits than whole numbers hold stay texts: as floats they would no longer differ.
+        names = found[f"broken{i}"] and name in _units(study)
+        if found[f"some{i}"] and not found[f"other{i}"] and not names:
             # Where a text is no number the cast is not reached, on engines that cast before they filter.
             safe = table[name].re_search(_NUMBER).ifelse(table[name].strip(), None)
             changed[name] = safe.cast("float64" if found[f"broken{i}"] else "int64")
     return table.mutate(**changed) if changed else table
+
+
+def _units(study: Study) -> set[Any]:
+    """Return the columns whose values are names only: of units and of clusters."""
+    return {study.settings.get("unit"), study.settings.get("cluster")}
 
 
 def _is_number(text: str) -> bool:
@@ -163,20 +193,41 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _kept(source: EngineSource, table: Any, condition: Filter, where: str, look: Look) -> Any:
+def _kept(source: EngineSource, table: Any, study: Study, i: int, look: Look) -> Any:
     """Return which rows pass a filter."""
+    condition, where = study.data.keep[i], study.place("data", "keep", i)
     column, value = table[condition.column], condition.value
     several = isinstance(value, list)
     values = value if isinstance(value, list) else [value]
     numbers = column.type().is_numeric() and all(
         isinstance(v, int | float) and not isinstance(v, bool) for v in values
     )  # fmt: skip
-    if numbers and not several and condition.op in {"<", "<=", ">", ">=", "=="}:
+    if numbers and condition.op in {"in", "not-in"}:
+        inside = column.isin(values)
+        return inside if condition.op == "in" else ~inside | column.isnull()
+    if numbers and not several:
         compared = {"<": column < value, "<=": column <= value, ">": column > value, ">=": column >= value}
-        return compared.get(condition.op, column == value)
+        compared |= {"==": column == value, "!=": column != value}
+        return compared[condition.op]
+    if column.type().is_string() and condition.column == study.settings.get("unit") and study.counts_people:
+        return _kept_people(column, condition, values, where)
     there = look(source, table, condition.column, where)
     if there is None:
         return None
     kept = there[condition_holds(there, condition, where)]
     known = column.isin(kept.dropna().tolist()) if kept.notna().any() else column.isnull() & False
     return known | column.isnull() if bool(kept.isna().any()) else known
+
+
+def _kept_people(column: Any, condition: Filter, values: list[Any], where: str) -> Any:
+    """Return which rows pass a filter on names of people: the engine decides, since no name may leave it."""
+    if condition.op in {"in", "not-in", "==", "!="} and all(isinstance(v, str) for v in values):
+        inside = column.isin(values)
+        if condition.op == "!=":
+            return ~inside
+        return ~inside | column.isnull() if condition.op == "not-in" else inside
+    raise DisclosureError(
+        f"the filter on '{condition.column}' would need names of people, which may not leave an engine",
+        expected="op '==', '!=', 'in' or 'not-in' with texts",
+        todo="filter by another column, or in a view of the table", where=where,
+    )  # fmt: skip

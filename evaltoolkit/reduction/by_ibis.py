@@ -31,6 +31,7 @@ from evaltoolkit.reduction.small_sums import (
     released,
     released_pairs,
 )
+from evaltoolkit.results import plural
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -243,14 +244,14 @@ def account_in(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows:
         )  # fmt: skip
     if units.get(TWICE):
         raise DuplicateRowsError(
-            f"several rows stand for the same unit and period in {units[TWICE]:,} units",
+            f"several rows stand for the same unit and period in {plural(units[TWICE], 'unit')}",
             expected=f"one row for each '{rows.plan.unit}' and '{rows.plan.time}'",
             todo="add up or average such rows first, or correct the columns named as unit and time",
             where=rows.where("unit"),
         )  # fmt: skip
     if units.get(REVERTS):
         raise TreatmentTimingError(
-            f"treatment switches off again in {units[REVERTS]:,} units (column '{rows.plan.treated}')",
+            f"treatment switches off again in {plural(units[REVERTS], 'unit')} (column '{rows.plan.treated}')",
             expected="an indicator that stays 1 once it is 1",
             todo="give first_treated, the period of the first exposure, if its effect is meant to last",
             where=rows.where("treated"),
@@ -309,7 +310,7 @@ def _moves(rows: Rows, key: str, name: str, n: int) -> TreatmentTimingError:
     what = {"start": "first treated period", "cluster": "cluster", "w": "weight"}.get(key, "covariate")
     role = {"start": "first_treated", "cluster": "cluster", "w": "weights"}.get(key, "covariates")
     return TreatmentTimingError(
-        f"the {what} in '{name}' changes or is sometimes empty within {n:,} units",
+        f"the {what} in '{name}' changes or is sometimes empty within {plural(n, 'unit')}",
         expected=f"one {what} for each unit, in every row of the unit",
         todo="write the same value into all rows of a unit, such as that before the program"
         + (', or state release = "open"' if key.startswith("z") else ""), where=rows.where(role),

@@ -74,6 +74,20 @@ class VaryingError(ValueError):
         super().__init__(str(units))
 
 
+class NothingKeptError(ValueError):
+    """No unit can be used.
+
+    Parameters
+    ----------
+    early
+        Units that start in or before the first period.
+    """
+
+    def __init__(self, early: int) -> None:
+        super().__init__("no unit is left")
+        self.early = early
+
+
 def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
     """Reduce a panel in memory, as ``by_ibis.panel_moments`` does in an engine.
 
@@ -81,6 +95,8 @@ def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
     ------
     VaryingError
         Covariates change within units.
+    NothingKeptError
+        No unit can be used.
     """
     n, T = int(rows.unit.max()) + 1, frame.periods.size
     cell, varying = _of_unit(rows.unit, rows.cell, n)
@@ -95,6 +111,8 @@ def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
     complete = there.sum(axis=1) >= min(2, T) if frame.plan.incomplete == "keep" else whole
     early = complete & (start <= frame.periods[0])
     kept = complete & ~early
+    if not kept.any():
+        raise NothingKeptError(int(early.sum()))
     design = np.column_stack([np.ones(n), cell])[kept]
     w = None if rows.weights is None else rows.weights[first][kept]
     of = wide[kept], start[kept], frame.periods, design

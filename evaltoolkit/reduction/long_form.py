@@ -9,15 +9,20 @@ from typing import Any
 import pandas as pd
 
 from evaltoolkit.data import EngineSource
-from evaltoolkit.data.asked import number, required
+from evaltoolkit.data.asked import indicator, number, required
 from evaltoolkit.errors import ColumnTypeError, DataFileError, MissingValuesError
 from evaltoolkit.reduction.plan import Bound, PanelPlan
+from evaltoolkit.results import plural
 
 Where = Callable[..., str]
 ROUNDED = frozenset({"binary", "proportion"})
 """Outcomes between 0 and 1, which need no shift."""
 EXACT = 2.0**53
 """Beyond it 64-bit floats do not hold every whole number."""
+SHARP = 1e-6
+"""Of a level of amounts, what may be told at most."""
+LARGEST = 1e300
+"""Beyond it a number counts as infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Rows:
     def outcome(self) -> Any:
         """Return the outcome in display units, NULL where a covariate is: such a row is no observation."""
         plan = self.plan
-        y = number(self.table, plan.outcome, role="outcome", where=self.where("outcome", "column"))
+        y = self.count()
         if plan.population is not None:
             y = y / self._population() * plan.per
         for name in plan.covariates:
@@ -63,7 +68,8 @@ class Rows:
 
     def count(self) -> Any:
         """Return the people or events behind the outcome."""
-        return number(self.table, self.plan.outcome, role="outcome", where=self.where("outcome", "column"))
+        read = indicator if self.plan.kind == "binary" else number
+        return read(self.table, self.plan.outcome, role="outcome", where=self.where("outcome", "column"))
 
     def _population(self) -> Any:
         assert self.plan.population is not None
@@ -82,10 +88,11 @@ class Rows:
             "other": (~raw.isin([0.0, 1.0])).sum(),
         }  # fmt: skip
         if plan.population is not None:
-            asked["no_people"] = (self._population() <= 0).sum()
+            people = self._population()
+            asked["no_people"] = ((people <= 0) | (people > LARGEST)).sum()
         if plan.weights is not None:
             w = self.weight()
-            asked["no_weight"] = (w.isnull() | (w <= 0)).sum()
+            asked["no_weight"] = (w.isnull() | (w <= 0) | (w > LARGEST)).sum()
         if plan.cluster is not None:
             cluster = required(table, plan.cluster, role="cluster", where=self.where("cluster"))
             asked["no_cluster"] = cluster.isnull().sum()
@@ -97,7 +104,8 @@ class Rows:
     def by_period(self) -> Any:
         """Return the query for the periods and the rough level of the outcome in each, where enough people have one.
 
-        Levels of counts are whole numbers: no number of people can be worked out from them.
+        Levels of counts are whole numbers, and those of amounts are rounded by their spread: neither a number of people
+        nor the amount of a person who is left out can be worked out from them.
         """
         import ibis
 
@@ -105,6 +113,9 @@ class Rows:
         mean = y.mean()
         spread = ((y * y).mean() - mean * mean).clip(lower=0.0).sqrt()
         level, scale = (mean.round(), spread.round()) if plan.outcome_counts else (mean, spread)
+        if plan.counts_people and plan.kind == "continuous":
+            scale = rounding(spread, mean)
+            level = (mean / scale).round() * scale
         if plan.counts_people:
             enough = y.count() >= plan.threshold
             level, scale = enough.ifelse(level, None), enough.ifelse(scale, None)
@@ -121,7 +132,7 @@ class Rows:
     def treated(self) -> Any:
         """Return the column of 0 and 1 that says when the program is on."""
         assert self.plan.treated is not None
-        return number(self.table, self.plan.treated, role="treated", where=self.where("treated"))
+        return indicator(self.table, self.plan.treated, role="treated", where=self.where("treated"))
 
     def checked(self, found: pd.DataFrame) -> int:
         """Return the number of rows; stop where what ``overall`` found cannot be used.
@@ -134,8 +145,9 @@ class Rows:
         plan, n = self.plan, {name: int(found[name].iloc[0] or 0) for name in found.columns}
         if not n["rows"]:
             raise DataFileError(
-                "no row is left", expected="at least one row of data", todo="loosen the filters under data.keep",
-                where=self.where("data", "keep"),
+                "no row is left" if plan.keep else "the table holds no row", expected="at least one row of data",
+                todo="loosen the filters under data.keep" if plan.keep else "check which table is named",
+                where=self.where("data", "keep" if plan.keep else "source"),
             )  # fmt: skip
         for role, column in (("time", plan.time), ("unit", plan.unit), ("cluster", plan.cluster)):
             self._empty(n.get(f"no_{role}", 0), role, str(column))
@@ -145,10 +157,12 @@ class Rows:
             self._bad(n["below"], f"{y} is below zero", "counts of zero or more")
         if plan.kind == "binary":
             self._bad(n["other"], f"{y} is neither 0 nor 1", "0 and 1")
-        self._bad(n.get("no_people", 0), f"the population '{plan.population}' is not above zero", "numbers above zero")
-        self._bad(n.get("no_weight", 0), f"the weight '{plan.weights}' is empty or not above zero", "one weight above "
-                  "zero for each unit")  # fmt: skip
-        self._bad(n.get("no_treated", 0), f"the column '{plan.treated}' is neither 0 nor 1", "0 and 1")
+        self._bad(n.get("no_people", 0), f"the population '{plan.population}' is infinite or not above zero",
+                  "finite numbers above zero", self.where("outcome", "population"))  # fmt: skip
+        self._bad(n.get("no_weight", 0), f"the weight '{plan.weights}' is empty, infinite or not above zero",
+                  "one weight above zero for each unit", self.where("weights"))  # fmt: skip
+        self._bad(n.get("no_treated", 0), f"the treated column '{plan.treated}' is empty or neither 0 nor 1", "0 and 1",
+                  self.where("treated"))  # fmt: skip
         if not n["known"]:
             raise MissingValuesError(
                 f"{y} has no value in any row where the covariates have one", expected="values",
@@ -159,15 +173,16 @@ class Rows:
     def _empty(self, n: int, role: str, column: str) -> None:
         if n:
             raise MissingValuesError(
-                f"the {role} column '{column}' is empty in {n:,} rows", expected="a value in every row",
+                f"the {role} column '{column}' is empty in {plural(n, 'row')}", expected="a value in every row",
                 todo="fill these rows, or leave them out with data.keep", where=self.where(role),
             )  # fmt: skip
 
-    def _bad(self, n: int, what: str, expected: str) -> None:
+    def _bad(self, n: int, what: str, expected: str, where: str = "") -> None:
         if n:
             raise ColumnTypeError(
-                f"{what} in {n:,} row{'s' if n > 1 else ''}", expected=expected,
-                todo="correct these rows, or leave them out with data.keep", where=self.where("outcome", "column"),
+                f"{what} in {plural(n, 'row')}", expected=expected,
+                todo="correct these rows, or leave them out with data.keep",
+                where=where or self.where("outcome", "column"),
             )  # fmt: skip
 
     def long(self, bound: Bound) -> Any:
@@ -184,9 +199,23 @@ class Rows:
         if plan.weights is not None:
             columns["w"] = self.weight()
         if plan.cluster is not None:
-            columns["cluster"] = table[plan.cluster]
+            cluster = table[plan.cluster]
+            # Whole numbers too wide for 64 bits leave as texts: as floats they would no longer differ.
+            columns["cluster"] = cluster.cast("string") if cluster.type().is_decimal() else cluster
         columns |= {f"z{i}": self.covariate(name) for i, name in enumerate(plan.covariates)}
         return table.select(**columns)
+
+
+def rounding(spread: Any, mean: Any) -> Any:
+    """Return the power of ten that levels of amounts of people are rounded to, at least their spread; NULL for zeros.
+
+    Rounding to less would let the amount of one who is left out be told from the level and the sums of all others.
+    """
+    import ibis
+
+    least = mean.abs() * SHARP
+    size = (spread > least).ifelse(spread, least)
+    return ibis.literal(10).cast("float64") ** ((size > 0).ifelse(size, None).log10() - SHARP).ceil()
 
 
 def placed(column: Any, values: tuple[tuple[Any, ...], ...]) -> Any:

@@ -15,17 +15,18 @@ from evaltoolkit.data.asked import asked, distinct
 from evaltoolkit.designs.did.covariates import covariate_columns, grid_labels
 from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.options import Options
-from evaltoolkit.designs.did.scope import Scope, scope_of
-from evaltoolkit.designs.did.timing import is_never, need_a_start
+from evaltoolkit.designs.did.scope import Scope, nothing_left, scope_of
+from evaltoolkit.designs.did.timing import code_in_starts, is_never, need_a_start, no_years, zero_is_never
 from evaltoolkit.errors import NoVariationError, OptionError, PeriodError
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.by_ibis import panel_moments
 from evaltoolkit.reduction.fingerprints import MOST_NAMES, fingerprints, overlap_key
-from evaltoolkit.reduction.long_form import ROUNDED, Rows
-from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.long_form import ROUNDED, SHARP, Rows
+from evaltoolkit.reduction.moments import Account, PanelMoments
 from evaltoolkit.reduction.plan import Bound, PanelPlan, panel_plan
+from evaltoolkit.results import plural
 from evaltoolkit.study import Study
 
 FloatArray = NDArray[np.float64]
@@ -80,7 +81,7 @@ def bind(rows: Rows, found: pd.DataFrame, study: Study) -> Bound:
     stated("time", set(by_step), set(known), study.place("moments", "periods"))
     periods = np.array(sorted(known or by_step), dtype=np.int64)
     times = tuple(tuple(by_step.get(int(step), known.get(int(step), []))) for step in periods)
-    begun = _begun(rows, calendar, study) if plan.first_treated is not None else {}
+    begun = _begun(rows, calendar, periods, study) if plan.first_treated is not None else {}
     starts = np.array(sorted(begun), dtype=np.int64)
     return Bound(
         plan, calendar, periods, times, starts, tuple(tuple(begun[int(g)]) for g in starts),
@@ -102,12 +103,16 @@ def grouped(values: Sequence[Any], calendar: Calendar, where: str) -> dict[int, 
     return found
 
 
-def _begun(rows: Rows, calendar: Calendar, study: Study) -> dict[int, list[Any]]:
+def _begun(rows: Rows, calendar: Calendar, periods: IntArray, study: Study) -> dict[int, list[Any]]:
     """Return the values of the start column that stand for each start."""
     column, where = str(rows.plan.first_treated), study.place("first_treated")
     values = distinct(rows.source, rows.table, column, where=where)
     never = is_never(values)
     found = grouped(values[~never].tolist(), calendar, where)
+    zero_is_never(values, calendar, periods, where)
+    odd = int(no_years(np.array(list(found), dtype=np.int64), calendar).sum())
+    if odd:
+        raise code_in_starts(column, plural(odd, "start"), where)
     named = grouped(rows.plan.starts, calendar, study.place("moments", "starts"))
     stated("start", set(found), set(named), study.place("moments", "starts"))
     unknown = [None if pd.isna(v) else v for v in values[never].tolist()]
@@ -167,10 +172,21 @@ def shift_of(plan: PanelPlan, found: pd.DataFrame, times: tuple[tuple[Any, ...],
     for t, values in enumerate(times):
         part = by_value.loc[[v for v in values if v in by_value.index]]
         level, spread = float(part["level"].mean()), float(part["spread"].max())
-        if np.isfinite(level):
+        if np.isfinite(level) and plan.counts_people and plan.kind == "continuous":
+            shift[t] = _rounded(level, spread)
+        elif np.isfinite(level):
             unit = 10.0 ** np.clip(np.floor(-np.log10(spread)), 0, 300) if spread > 0 else 1.0
             shift[t] = np.round(level * unit) / unit
     return shift
+
+
+def _rounded(level: float, spread: float) -> float:
+    """Return a level of amounts of people rounded by their spread, as an engine rounds it."""
+    size = max(spread if np.isfinite(spread) else 0.0, abs(level) * SHARP)
+    if size <= 0:
+        return 0.0
+    scale = 10.0 ** np.ceil(np.log10(size) - SHARP)
+    return float(np.round(level / scale) * scale)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -201,7 +217,7 @@ def used_part(
     """
     table = moments.table
     start = table.starts[table.cohort]
-    need_a_start(start, study, options)
+    need_units(start, moments.account, table.periods.size, study, options)
     scope = scope_of(start, table.periods, np.ones((start.size, table.periods.size), dtype=np.bool_), study, options)
     names, owner, X = covariate_columns(_readable(moments), study, options)
     part = _restricted(moments.with_design(X), scope)
@@ -212,6 +228,18 @@ def used_part(
             todo="check the outcome column and the filters", where=study.place("outcome", "column"),
         )  # fmt: skip
     return Sums(moments, part), facts, scope, names, owner
+
+
+def need_units(start: IntArray, account: Account, n_periods: int, study: Study, options: Options) -> None:
+    """Stop where no unit is left, or none that starts, of the cells with these starts.
+
+    Raises
+    ------
+    NoPrePeriodError, MissingValuesError, TreatmentTimingError
+    """
+    if not start.size or (account.n_always and (start == NEVER).all()):
+        raise nothing_left(account.n_always, n_periods, study, options)
+    need_a_start(start, study, options)
 
 
 def _readable(moments: PanelMoments) -> pd.DataFrame:

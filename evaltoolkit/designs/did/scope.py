@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaltoolkit.designs.did.options import Options
-from evaltoolkit.errors import MissingValuesError, NoComparisonError, NoPrePeriodError, OptionError
+from evaltoolkit.errors import EvaluationError, MissingValuesError, NoComparisonError, NoPrePeriodError, OptionError
 from evaltoolkit.kernels.group_time import NEVER
 from evaltoolkit.study import Study
 
@@ -67,12 +67,7 @@ def scope_of(start: IntArray, periods: IntArray, there: Mask, study: Study, opti
     fewest = 2 if options.panel else 1
     complete = there.sum(axis=1) >= min(fewest, periods.size) if options.keeps_incomplete else whole
     if not complete.any():
-        much = "at least two periods" if options.keeps_incomplete else f"all {periods.size} periods"
-        raise MissingValuesError(
-            f"no unit has complete data in {much}",
-            expected="units observed in every period",
-            todo="leave out periods or covariates that few units have, with data.keep", where=study.place("time"),
-        )  # fmt: skip
+        raise nothing_left(0, periods.size, study, options)
     early = complete & (start <= int(periods[0]) + options.anticipation)
     kept = complete & ~early
     begun = np.where(start > int(periods[-1]) + options.anticipation, NEVER, start)
@@ -106,15 +101,41 @@ def _need_treated(before: IntArray, after: IntArray, periods: IntArray, where: s
     if (after <= periods[-1]).any():
         return
     if (before <= periods[-1]).any():
-        raise NoPrePeriodError(
-            "every treated unit starts the program in or before the first period (with anticipation)",
-            expected="at least one period before the start",
-            todo="add earlier periods, lower anticipation, or check the column of the start", where=where,
-        )  # fmt: skip
+        raise _all_early(where)
     raise NoPrePeriodError(
         "no unit with complete data starts the program within the periods of the data",
         expected="a start after the first period and not after the last", todo="check the column of the start",
         where=where,
+    )  # fmt: skip
+
+
+def nothing_left(n_early: int, n_periods: int, study: Study, options: Options) -> EvaluationError:
+    """Return the error where no unit can be used.
+
+    Parameters
+    ----------
+    n_early
+        Units that start in or before the first period.
+    n_periods
+        Periods.
+    study, options
+        For the message.
+    """
+    if n_early:
+        return _all_early(study.place("first_treated" if options.first_treated else "treated"))
+    much = "at least two periods" if options.keeps_incomplete else f"all {n_periods} periods"
+    return MissingValuesError(
+        f"no unit has complete data in {much}",
+        expected="units observed in every period",
+        todo="leave out periods or covariates that few units have, with data.keep", where=study.place("time"),
+    )  # fmt: skip
+
+
+def _all_early(where: str) -> NoPrePeriodError:
+    return NoPrePeriodError(
+        "every treated unit starts the program in or before the first period (with anticipation)",
+        expected="at least one period before the start",
+        todo="add earlier periods, lower anticipation, or check the column of the start", where=where,
     )  # fmt: skip
 
 

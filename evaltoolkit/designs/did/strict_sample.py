@@ -15,7 +15,7 @@ from evaltoolkit.data.asked import asked, distinct
 from evaltoolkit.designs.did.covariates import MANY_LEVELS, grid_labels
 from evaltoolkit.designs.did.facts import Facts
 from evaltoolkit.designs.did.moment_estimators import check_moments
-from evaltoolkit.designs.did.moment_sample import bind, plan_of
+from evaltoolkit.designs.did.moment_sample import bind, need_units, plan_of
 from evaltoolkit.designs.did.options import Options
 from evaltoolkit.designs.did.scope import Scope, scope_of
 from evaltoolkit.errors import ColumnTypeError, OptionError
@@ -90,6 +90,7 @@ def strict_sample(study: Study, options: Options, source: EngineSource) -> Stric
     account, sums = _by_start(rows, wide, bound, source.size(), n_rows)
     names, owner, columns = _covariates(rows, wide, study)
     starts = _begun(bound)[sums["start"].to_numpy(np.int64)]
+    need_units(starts, account, bound.periods.size, study, options)
     scope = scope_of(starts, bound.periods, np.ones((starts.size, bound.periods.size), dtype=np.bool_), study, options)
     table = _numbers(wide, bound, columns, scope, starts)
     inside = np.flatnonzero(scope.inside)

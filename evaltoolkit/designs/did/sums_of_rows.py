@@ -10,9 +10,10 @@ from evaltoolkit.data import Source, detect, is_text, numeric_column, require_co
 from evaltoolkit.designs.did.long_rows import long_rows
 from evaltoolkit.designs.did.moment_sample import grouped, plan_of, shift_of, stated
 from evaltoolkit.designs.did.options import Options
+from evaltoolkit.designs.did.scope import nothing_left
 from evaltoolkit.errors import TreatmentTimingError
 from evaltoolkit.kernels.cohorts import NEVER
-from evaltoolkit.reduction.by_numpy import Frame, LongArrays, VaryingError, frame_moments
+from evaltoolkit.reduction.by_numpy import Frame, LongArrays, NothingKeptError, VaryingError, frame_moments
 from evaltoolkit.reduction.moments import PanelMoments, Values
 from evaltoolkit.study import Study
 
@@ -55,6 +56,8 @@ def sums_of_rows(study: Study, options: Options, source: Source) -> PanelMoments
     shift = shift_of(plan, level, tuple((int(t),) for t in periods), study)
     try:
         return frame_moments(arrays, Frame(plan, calendar, periods, values, clusters, shift, rows.n_read))
+    except NothingKeptError as error:
+        raise nothing_left(error.early, periods.size, study, options) from None
     except VaryingError as error:
         raise TreatmentTimingError(
             f"covariates change within {error.units:,} units", expected="one value for each unit, in every row of it",

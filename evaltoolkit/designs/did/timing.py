@@ -64,25 +64,54 @@ def need_a_start(start: IntArray, study: Study, options: Options) -> None:
 def _declared(frame: pd.DataFrame, column: str, where: str, calendar: Calendar, step: IntArray) -> IntArray:
     values = require_column(frame, column, role="first-treated", where=where)
     never = is_never(values)
-    if calendar.unit == "period" and bool((step < 0).any()) and _has_zero(values):
-        raise TreatmentTimingError(
-            f"the column '{column}' holds 0 and the periods run below 0, so 0 may be a period or mean never",
-            expected="an empty cell for never, and periods numbered from 1", todo="renumber the periods", where=where,
-        )  # fmt: skip
+    zero_is_never(values, calendar, step, where)
     start = np.full(len(values), NEVER, dtype=np.int64)
     if not never.all():
         # Rows keep their numbers in messages: never-treated rows stand in with a known start.
         first = values[~never].iloc[0]
         start = parse_column(values.mask(never, first), calendar, where=where, column=column)
         start[never] = NEVER
-    odd = (start < _FIRST_YEAR) & (calendar.unit == "year")
+    odd = no_years(start, calendar)
     if odd.any():
-        raise TreatmentTimingError(
-            f"the column '{column}' holds numbers that are no years in {rows_text(odd)}",
-            expected="the year of the start; empty, 0 or inf for never",
-            todo="correct these rows; where the number is a code for never, leave the cell empty", where=where,
-        )  # fmt: skip
+        raise code_in_starts(column, rows_text(odd), where)
     return start
+
+
+def zero_is_never(values: pd.Series[Any], calendar: Calendar, step: IntArray, where: str) -> None:
+    """Refuse a start column that holds 0 where 0 may be a period too.
+
+    Parameters
+    ----------
+    values
+        The start column, or its different values.
+    calendar, step
+        How periods are written, and those of the data.
+    where
+        Where the column is named, for the message.
+
+    Raises
+    ------
+    TreatmentTimingError
+    """
+    if calendar.unit == "period" and bool((step < 0).any()) and _has_zero(values):
+        raise TreatmentTimingError(
+            f"the column '{values.name}' holds 0 and the periods run below 0, so 0 may be a period or mean never",
+            expected="an empty cell for never, and periods numbered from 1", todo="renumber the periods", where=where,
+        )  # fmt: skip
+
+
+def no_years(start: IntArray, calendar: Calendar) -> NDArray[np.bool_]:
+    """Return which starts are too small for years, where starts are years."""
+    return np.asarray((start < _FIRST_YEAR) & (calendar.unit == "year"), dtype=np.bool_)
+
+
+def code_in_starts(column: str, places: str, where: str) -> TreatmentTimingError:
+    """Return the error for numbers among years that are no years."""
+    return TreatmentTimingError(
+        f"the column '{column}' holds numbers that are no years in {places}",
+        expected="the year of the start; empty, 0 or inf for never",
+        todo="correct these rows; where the number is a code for never, leave the cell empty", where=where,
+    )  # fmt: skip
 
 
 def is_never(values: pd.Series[Any]) -> NDArray[np.bool_]:
