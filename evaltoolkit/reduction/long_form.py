@@ -157,9 +157,9 @@ class Rows:
             self._bad(n["below"], f"{y} is below zero", "counts of zero or more")
         if plan.kind == "binary":
             self._bad(n["other"], f"{y} is neither 0 nor 1", "0 and 1")
-        self._bad(n.get("no_people", 0), f"the population '{plan.population}' is infinite or not above zero",
+        self._bad(n.get("no_people", 0), f"the population '{plan.population}' is not above zero, or infinite,",
                   "finite numbers above zero", self.where("outcome", "population"))  # fmt: skip
-        self._bad(n.get("no_weight", 0), f"the weight '{plan.weights}' is empty, infinite or not above zero",
+        self._bad(n.get("no_weight", 0), f"the weight '{plan.weights}' is empty or not above zero, or infinite,",
                   "one weight above zero for each unit", self.where("weights"))  # fmt: skip
         self._bad(n.get("no_treated", 0), f"the treated column '{plan.treated}' is empty or neither 0 nor 1", "0 and 1",
                   self.where("treated"))  # fmt: skip

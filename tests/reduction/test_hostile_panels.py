@@ -57,7 +57,7 @@ def test_whole_numbers_too_wide_for_floats_name_units_and_clusters(way: dict[str
 
 def test_long_numbers_as_texts_name_units_where_codes_stand_for_missing() -> None:
     frame = panel(150)
-    frame["id"] = [str(10**20 + i) for i in frame.id]
+    frame["id"] = [str(10**19 + i) for i in frame.id]
     same(frame, engine(frame), data={"missing": ["-9"]})
 
 

@@ -318,10 +318,10 @@ RATE = {"column": "cases", "kind": "rate", "population": "pop"}
         ("no unit", {}, "unit column 'id' is empty in 1 row"),
         ("no state", {"cluster": "state"}, "cluster column 'state' is empty in 1 row"),
         ("below zero", {"outcome": RATE}, "below zero in 1 row"),
-        ("no people", {"outcome": RATE}, "population 'pop' is not above zero in 1 row"),
+        ("no people", {"outcome": RATE}, "population 'pop' is not above zero, or infinite, in 1 row"),
         ("huge", {}, "beyond 2\\^53 in 1 row"),
         ("endless", {}, "beyond 2\\^53 in 1 row"),
-        ("no weight", {"weights": "w"}, "weight 'w' is empty or not above zero in 1 row"),
+        ("no weight", {"weights": "w"}, "weight 'w' is empty or not above zero, or infinite, in 1 row"),
     ],
 )  # fmt: skip
 def test_rows_that_cannot_be_used_are_named_by_their_number(change: str, more: dict[str, Any], found: str) -> None:
