@@ -166,3 +166,24 @@ def test_no_name_of_a_person_leaves_for_a_filter(
     here = FrameSource(frame).rows(study(data=data)).frame
     assert source.executed(data_asked(source, asked).aggregate(n=ibis._.count()), "n")["n"][0] == len(here)
     assert len(left) == 1
+
+
+def _people_who_lack_a_year() -> pd.DataFrame:
+    frame = panel(600)
+    frame["g"] = frame.g.replace({2021: 0, 2016: 0})
+    return frame[~((frame.year == 2017) & (frame.id % 20 == 3) & (frame.id < 500))]
+
+
+def _balance(source: Any, **changes: Any) -> str:
+    result = ev.did(source, **ASKED, rows="people", **changes).result
+    return next(check.text for check in result.diagnostics if check.name == "panel-balance")
+
+
+def test_what_became_of_people_who_lack_a_year_is_said_as_it_was() -> None:
+    frame = _people_who_lack_a_year()
+    assert "25 people lack a value in some period and are used for the periods they have; " in _balance(frame)
+    assert "and enough others lack the same, else left out" in _balance(engine(frame))
+    assert "25 people lack a value in some period and were left out" in _balance(engine(frame), release="strict")
+    # All but four were seen in one year only: with the number of those left out, that of the four would follow.
+    once = (frame.id % 20 == 3) & frame.id.between(80, 499) & (frame.year > 2016)
+    assert _balance(frame[~once]).startswith("Some people lack a value")

@@ -45,20 +45,21 @@ def checks(fitted: Fitted, trends: Trends) -> tuple[Diagnostic, ...]:
 
 def _no_rows(fitted: Fitted) -> Diagnostic:
     """Say what stood in for rows, and what was left undone because none left the place they are in."""
+    whole = "only sums by start and cross-products of the whole sample left it"
     if fitted.data.engine is None:
         how = "from sums over groups alike in start and covariates"
     elif fitted.data.small_sums:
         how = (
             f"inside the engine, because sums over groups would have rested on fewer than {fitted.small.threshold} "
-            "people; only cross-products of the whole sample left it"
+            f"people; {whole}"
         )
     else:
-        how = "inside the engine; only cross-products of the whole sample left it"
+        how = f"inside the engine; {whole}"
     return Diagnostic(
         name="sums-only", question="Were all checks made?", verdict="not-applicable",
-        text=f"The estimates were made {how}. No row left the place the data are in. They are the numbers that rows "
-        "would give. Checks that need rows were not made: placebo starts and outcomes, leaving out single cohorts and "
-        "clusters, and who is like whom within groups.",
+        text=f"The estimates were made {how}. No row left the place the data are in. Rows of the {fitted.unit} that "
+        "are used would give the same numbers. Checks that need rows were not made: placebo starts and outcomes, "
+        "leaving out single cohorts and clusters, and who is like whom within groups.",
     )  # fmt: skip
 
 
@@ -190,29 +191,40 @@ def _balance(fitted: Fitted) -> Diagnostic:
     data = fitted.data
     share = data.n_incomplete / data.n_units
     people = fitted.study.counts_people
-    left = fitted.small.people(data.n_incomplete) if people else f"{data.n_incomplete:,}"
+    # With the number left out the flow gives the others away: those that are used, or had started before.
+    rest = data.n_incomplete - data.n_left
+    told = people and rest > 0 and fitted.small.hides(rest)
+    left = "Some" if told else fitted.small.people(data.n_incomplete) if people else f"{data.n_incomplete:,}"
     kept = fitted.facts.n_units
     periods = plural(fitted.facts.periods.size, "period")
-    then = (
-        f"are used for the periods they have; {fitted.unit} may differ between periods."
-        if fitted.options.keeps_incomplete
-        else f"were left out, so that the same {fitted.unit} are compared throughout."
-    )
     verdict: VerdictWord = "pass" if share <= MANY_LOST else "caution"
     text = (
         f"All {fitted.unit} have a value in each of {periods}."
         if not data.n_incomplete else
-        f"{left} {fitted.unit} lack a value in some period and {then}"
+        f"{left} {fitted.unit} lack a value in some period and {_use_of_incomplete(fitted)}"
     )  # fmt: skip
     if data.n_always:
         early = fitted.small.people(data.n_always) if people else f"{data.n_always:,}"
-        text += f" {early} had started by the first period and cannot be compared."
-    secret = people and (fitted.small.hides(data.n_incomplete) or fitted.small.hides(kept))
+        text += f" {early[0].upper()}{early[1:]} had started by the first period and cannot be compared."
+    secret = told or (people and (fitted.small.hides(data.n_incomplete) or fitted.small.hides(kept)))
     return Diagnostic(
         name="panel-balance", question=f"Are the same {fitted.unit} observed in every period?",
         statistic=f"share of {fitted.unit} that lack a value", value=None if secret else share, threshold=MANY_LOST,
-        verdict=verdict, text=text,
+        verdict=verdict, text=f"{text[0].upper()}{text[1:]}",
     )  # fmt: skip
+
+
+def _use_of_incomplete(fitted: Fitted) -> str:
+    data = fitted.data
+    if not fitted.options.keeps_incomplete or data.engine is not None:
+        return f"were left out, so that the same {fitted.unit} are compared throughout."
+    if not data.n_left:
+        used = ""
+    elif data.rows is not None:
+        used = " if these are two or more"
+    else:
+        used = " if these are two or more and enough others lack the same, else left out"
+    return f"are used for the periods they have{used}; {fitted.unit} may differ between periods."
 
 
 def _forbidden(fitted: Fitted) -> Diagnostic:

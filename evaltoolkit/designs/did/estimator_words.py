@@ -119,7 +119,7 @@ WORDS: dict[Name, Words] = {
         "Group-time effects",
         "For each cohort g and period t, the change since a base period before the start is compared with the change "
         "in comparison units.",
-        _CELL, f"from influence functions, {NORMAL} (the convention of R did)", (CALLAWAY, DOUBLY_ROBUST),
+        _CELL, f"from influence functions (the convention of R did), {NORMAL}", (CALLAWAY, DOUBLY_ROBUST),
     ),
     "two-by-two": Words(
         "Regression",
