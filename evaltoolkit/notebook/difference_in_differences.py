@@ -10,11 +10,11 @@ from evaltoolkit.notebook.running import RowKind, evaluated
 from evaltoolkit.study import Outcome
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 def did(
-    frame: pd.DataFrame,
+    frame: Any,
     *,
     outcome: str | Outcome,
     time: str,

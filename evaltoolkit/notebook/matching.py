@@ -11,14 +11,13 @@ from evaltoolkit.study import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
 Covariate = str | Mapping[str, Any]
 _METRICS = ("mahalanobis", "robust-mahalanobis", "scaled-euclidean", "matrix")
 
 
 def match(
-    frame: pd.DataFrame,
+    frame: Any,
     *,
     treated: str,
     outcome: str | Outcome,

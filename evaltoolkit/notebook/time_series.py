@@ -12,13 +12,11 @@ from evaltoolkit.study import Outcome
 if TYPE_CHECKING:
     import datetime
 
-    import pandas as pd
-
     Start = str | int | datetime.date | Mapping[str, Any]
 
 
 def its(
-    frame: pd.DataFrame,
+    frame: Any,
     *,
     outcome: str | Outcome,
     time: str,
