@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evaltoolkit.evaluation import Evaluation
 from evaltoolkit.notebook.running import RowKind, evaluated
 from evaltoolkit.study import Outcome
-
-if TYPE_CHECKING:
-    pass
 
 
 def did(
