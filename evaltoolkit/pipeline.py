@@ -114,8 +114,9 @@ def estimate(prepared: Prepared) -> Evaluated:
     result = prepared.design.estimate(study, prepared.options, prepared.sample)
     result = _with_secondary(result, prepared)
     result = _with_recording_checks(result, study)
-    if isinstance(prepared.source, MomentsSource) and prepared.source.n_files > 1:
-        result = dataclasses.replace(result, diagnostics=(*result.diagnostics, _overlap_check(prepared.source)))
+    if isinstance(prepared.source, MomentsSource):
+        told = _checks_of_files(prepared.source)
+        result = dataclasses.replace(result, diagnostics=(*result.diagnostics, *told))
     result = dataclasses.replace(result, evidence=rate(result), provenance=_provenance(study, prepared.source))
     return Evaluated(study, prepared.options, prepared.sample, result, prepared.source)
 
@@ -154,6 +155,11 @@ def evaluate(study: Study | str | Path, source: Source | None = None) -> Evaluat
     return estimate(prepare(loaded, source))
 
 
+def _checks_of_files(source: MomentsSource) -> tuple[Diagnostic, ...]:
+    overlap = (_overlap_check(source),) if source.n_files > 1 else ()
+    return (*overlap, *((_untold_check(source),) if source.n_untold else ()))
+
+
 def _overlap_check(source: MomentsSource) -> Diagnostic:
     question = "Is every unit in the sums of one agency only?"
     people = source.moments.plan.counts_people
@@ -167,6 +173,18 @@ def _overlap_check(source: MomentsSource) -> Diagnostic:
     return Diagnostic(
         name="units-in-two-files", question=question, text=texts[source.overlap],
         verdict="caution" if source.overlap == "unchecked" else "pass",
+    )  # fmt: skip
+
+
+def _untold_check(source: MomentsSource) -> Diagnostic:
+    n = source.n_untold
+    which = "The file" if source.n_files == 1 else f"{n} of the {source.n_files} files"
+    return Diagnostic(
+        name="left-out-before", question="Is it told who was left out before the sums were made?",
+        verdict="not-applicable",
+        text=f"{which} {'does' if n == 1 else 'do'} not tell how many people were left out, because some of these "
+        "numbers are small: who lacks a value, had started before the first period, or was kept out by a filter. "
+        "Numbers of people in this report are of those in the sums.",
     )  # fmt: skip
 
 

@@ -72,6 +72,11 @@ class MomentsSource:
         return len(self._parts)
 
     @property
+    def n_untold(self) -> int:
+        """In how many files people who were left out are not told of, because they were few."""
+        return sum(part.about.untold for part in self._parts)
+
+    @property
     def sha256(self) -> str:
         """Hash of the files' content, whatever their order."""
         each = sorted(part.about.sha256 for part in self._parts)

@@ -40,6 +40,8 @@ class Exported:
         What the release check looked at, in words.
     sha256
         Hash of the content; filled in by reading.
+    untold
+        Whether few people were left out and the file does not tell of them; filled in by reading.
     """
 
     design: str
@@ -49,6 +51,7 @@ class Exported:
     version: str
     checked: tuple[str, ...]
     sha256: str = ""
+    untold: bool = False
 
 
 def written(moments: PanelMoments, about: Exported) -> str:
@@ -105,7 +108,7 @@ def read(text: str, where: str) -> tuple[PanelMoments, Exported]:
     file = parsed(text, SCHEMA, where)
     about = Exported(
         file.design, file.design_sha256, file.engine, file.sql_sha256, file.version, tuple(file.small_cells.checked),
-        file.sha256,
+        file.sha256, file.small_cells.few_left_out_are_not_told,
     )  # fmt: skip
     return moments_of(file, where), about
 

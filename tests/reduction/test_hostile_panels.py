@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -15,8 +16,12 @@ from evaltoolkit.data import EngineSource, FrameSource, connect
 from evaltoolkit.data.asked import asked as data_asked
 from evaltoolkit.designs.did.design import DIFFERENCE_IN_DIFFERENCES as DESIGN
 from evaltoolkit.designs.did.sums import sums
+from evaltoolkit.pipeline import evaluate
+from evaltoolkit.reduction.moment_source import added_files
 from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.moments_json import written
 
+from .made import ABOUT
 from .test_panels_in_engines import PEOPLE, panel, recorded, study
 
 ASKED: dict[str, Any] = {
@@ -187,3 +192,19 @@ def test_what_became_of_people_who_lack_a_year_is_said_as_it_was() -> None:
     # All but four were seen in one year only: with the number of those left out, that of the four would follow.
     once = (frame.id % 20 == 3) & frame.id.between(80, 499) & (frame.year > 2016)
     assert _balance(frame[~once]).startswith("Some people lack a value")
+
+
+def test_files_that_do_not_tell_of_few_left_out_are_named(tmp_path: Path) -> None:
+    frame = panel(600)
+    frame["g"] = frame.g.replace({2021: 0, 2016: 0}).mask(frame.id.isin([3, 5]), 2010)
+    asked = study(data=PEOPLE, moments={"shift": 100.0})
+    files = []
+    for i in range(2):
+        found = summed(frame[frame.id % 2 == i], data=PEOPLE, moments={"shift": 100.0})
+        files.append(tmp_path / f"{i}.json")
+        files[-1].write_text(written(found, ABOUT), encoding="utf-8")
+    checks = {c.name: c.text for c in evaluate(asked, added_files(files)).result.diagnostics}
+    assert checks["left-out-before"].startswith("1 of the 2 files does not tell how many people were left out")
+    assert checks["panel-balance"].startswith("All people in the sums have a value in each of 6 periods")
+    alone = evaluate(asked, added_files(files[:1])).result.diagnostics
+    assert not {"left-out-before", "units-in-two-files"} & {check.name for check in alone}

@@ -199,7 +199,7 @@ def _balance(fitted: Fitted) -> Diagnostic:
     periods = plural(fitted.facts.periods.size, "period")
     verdict: VerdictWord = "pass" if share <= MANY_LOST else "caution"
     text = (
-        f"All {fitted.unit} have a value in each of {periods}."
+        f"All {fitted.unit}{'' if data.rows is not None else ' in the sums'} have a value in each of {periods}."
         if not data.n_incomplete else
         f"{left} {fitted.unit} lack a value in some period and {_use_of_incomplete(fitted)}"
     )  # fmt: skip
