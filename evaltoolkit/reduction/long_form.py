@@ -51,7 +51,10 @@ class Rows:
         place = self.where("covariates", self.plan.covariates.index(name))
         cuts = dict(self.plan.grid).get(name)
         if cuts is None:
-            return required(self.table, name, role="covariate", where=place)
+            column = required(self.table, name, role="covariate", where=place)
+            if not column.type().is_string():
+                number(self.table, name, role="covariate", where=place)
+            return column
         values = number(self.table, name, role="covariate", where=place)
         found = sum((values >= cut).cast("int32") for cut in cuts)
         return values.isnull().ifelse(None, found)
@@ -87,6 +90,9 @@ class Rows:
             "known": y.count(), "below": (raw < 0).sum(), "too_large": (raw.abs() > EXACT).sum(),
             "other": (~raw.isin([0.0, 1.0])).sum(),
         }  # fmt: skip
+        for i, name in enumerate(plan.covariates):
+            if self.table[name].type().is_floating():
+                asked[f"endless{i}"] = (self.table[name].abs() > LARGEST).sum()
         if plan.population is not None:
             people = self._population()
             asked["no_people"] = ((people <= 0) | (people > LARGEST)).sum()
@@ -163,6 +169,9 @@ class Rows:
                   "one weight above zero for each unit", self.where("weights"))  # fmt: skip
         self._bad(n.get("no_treated", 0), f"the treated column '{plan.treated}' is empty or neither 0 nor 1", "0 and 1",
                   self.where("treated"))  # fmt: skip
+        for i, name in enumerate(plan.covariates):
+            self._bad(n.get(f"endless{i}", 0), f"the covariate '{name}' is infinite", "finite numbers",
+                      self.where("covariates", i))  # fmt: skip
         if not n["known"]:
             raise MissingValuesError(
                 f"{y} has no value in any row where the covariates have one", expected="values",

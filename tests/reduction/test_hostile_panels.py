@@ -208,3 +208,12 @@ def test_files_that_do_not_tell_of_few_left_out_are_named(tmp_path: Path) -> Non
     assert checks["panel-balance"].startswith("All people in the sums have a value in each of 6 periods")
     alone = evaluate(asked, added_files(files[:1])).result.diagnostics
     assert not {"left-out-before", "units-in-two-files"} & {check.name for check in alone}
+
+
+def test_dates_and_numbers_without_an_end_are_no_covariates() -> None:
+    frame = panel(150)
+    with pytest.raises(errors.ColumnTypeError, match=r"covariates\.0: .* 'x' is of type date"):
+        summed(engine(frame, x="date '2000-01-01' + x::int"), covariates=["x"])
+    frame["w"] = frame.w.mask(frame.id == 3, np.inf)
+    with pytest.raises(errors.ColumnTypeError, match=r"covariates\.1: the covariate 'w' is infinite in 6 rows"):
+        summed(engine(frame), covariates=["x", "w"])
