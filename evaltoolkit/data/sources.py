@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,10 @@ class Rows:
     def n_filtered(self) -> int:
         """Rows that the filters left out."""
         return self.n_read - len(self.frame)
+
+
+EXACT: Final = 2.0**53
+"""From here on 64-bit floats do not hold every whole number."""
 
 
 class Source(Protocol):
@@ -163,7 +167,9 @@ def _without_codes(values: pd.Series[Any], codes: Sequence[str]) -> pd.Series[An
     masked = values.mask(values.astype("string").str.strip().isin([code.strip() for code in codes]).fillna(value=False))
     if pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values):
         as_numbers = pd.to_numeric(masked, errors="coerce")
-        if bool((as_numbers.notna() | masked.isna()).all()) and bool(masked.notna().any()):
+        known = bool((as_numbers.notna() | masked.isna()).all()) and bool(masked.notna().any())
+        # Longer numbers are names of units: as numbers several would be the same.
+        if known and not bool((as_numbers.abs() >= EXACT).any()):
             return as_numbers
     return masked
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from evaltoolkit.data import EngineSource
 from evaltoolkit.data.asked import indicator, number, required
+from evaltoolkit.data.sources import EXACT
 from evaltoolkit.errors import ColumnTypeError, DataFileError, MissingValuesError
 from evaltoolkit.reduction.plan import Bound, PanelPlan
 from evaltoolkit.results import plural
@@ -17,8 +18,6 @@ from evaltoolkit.results import plural
 Where = Callable[..., str]
 ROUNDED = frozenset({"binary", "proportion"})
 """Outcomes between 0 and 1, which need no shift."""
-EXACT = 2.0**53
-"""Beyond it 64-bit floats do not hold every whole number."""
 SHARP = 1e-6
 """Of a level of amounts, what may be told at most."""
 LARGEST = 1e300

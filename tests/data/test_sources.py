@@ -277,3 +277,14 @@ def test_the_hash_of_sums_is_of_what_came() -> None:
 def test_an_evaluation_by_address_needs_no_connection() -> None:
     with pytest.raises(errors.DataFileError, match="the address begins with"):
         ev.its("calls", outcome="calls", time="month", interruption="2021-01")
+
+
+def test_long_numbers_of_units_stay_texts_beside_codes_for_missing() -> None:
+    names = [str(10**20 + i) for i in range(3)]
+    study = study_from({
+        "design": "difference-in-differences", "title": "x", "unit": "id", "time": "t", "first_treated": "g",
+        "outcome": {"column": "y"}, "data": {"missing": ["-9"]},
+    })  # fmt: skip
+    rows = FrameSource(pd.DataFrame({"id": names, "y": ["1", "-9", "3"]})).rows(study).frame
+    assert rows["id"].tolist() == names
+    assert rows["y"].tolist()[::2] == [1.0, 3.0]
