@@ -102,6 +102,7 @@ class Case:
 
 
 X: dict[str, object] = {"covariates": ["x"]}
+CONTINUOUS: dict[str, object] = {"covariates": ["x", "z"], "release": "strict"}
 CASES = {
     "cs": Case("Callaway-Sant'Anna, doubly robust, covariate of two values", more=X),
     "twfe": Case("event study with unit and period effects", more={"estimator": "twfe"}, beside="twfe"),
@@ -113,8 +114,11 @@ CASES = {
     "any-order": Case("the first, rows by period, units in any order", more=X, shuffled=True),
     "any-order-2": Case("the first, rows in that order, with 2 GB", more=X, memory="2GB", shuffled=True),
     "strict": Case(
-        "continuous covariates, release strict", more={"covariates": ["x", "z"], "release": "strict"}, beside="strict"
+        "continuous covariates, release strict, compared with the never treated",
+        more=CONTINUOUS | {"comparison": "never-treated"},
+        beside="strict",
     ),
+    "strict-not-yet": Case("the same, with the not yet treated", more=CONTINUOUS, beside="strict-not-yet"),
     "polars": Case("the first in Polars, through Ibis", "polars", more=X, most=10_000_000),
     "spark": Case("the first in Spark, two threads of this machine", "spark", more=X, most=10_000_000),
     "memory": Case("the first, from a pandas frame in any order", "memory", more=X, most=10_000_000),
