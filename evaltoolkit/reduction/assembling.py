@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
-from evaltoolkit.reduction.moments import Account, PanelMoments, Values
+from evaltoolkit.reduction.moments import Account, PanelMoments, Values, ascending
 from evaltoolkit.reduction.plan import Bound
 from evaltoolkit.reduction.small_sums import LARGEST_SHARE
 
@@ -105,6 +105,6 @@ def _combinations(found: pd.DataFrame, values: list[str]) -> tuple[tuple[Values,
     if not values:
         return ((),), np.zeros(len(found), dtype=np.int64)
     rows = [tuple(v if isinstance(v, str) else float(v) for v in row) for row in found[values].to_numpy(object)]
-    combos = tuple(sorted(set(rows), key=lambda row: tuple((isinstance(v, str), v) for v in row)))
+    combos = tuple(sorted(set(rows), key=ascending))
     place = {row: i for i, row in enumerate(combos)}
     return combos, np.array([place[row] for row in rows], dtype=np.int64)

@@ -264,7 +264,7 @@ def account_in(states: pd.DataFrame, rows: Rows, wide: Any, n_read: int, n_rows:
         )  # fmt: skip
     holes = {int(s): int(n) for s, n in zip(states["state"], states["holes"], strict=True)}
     if sum(holes.values()):
-        _steady(rows, wide, int(bound_periods(wide)))
+        _steady(rows, wide, bound_periods(wide))
     left = units.get(INCOMPLETE, 0)
     kept = holes.get(COMPLETE, 0) + holes.get(EARLY, 0)
     every = units.get(COMPLETE, 0) + units.get(EARLY, 0) + left

@@ -11,7 +11,7 @@ from evaltoolkit.data import Calendar
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.kernels.pattern_moments import pattern_clusters, pattern_moments
-from evaltoolkit.reduction.moments import Account, PanelMoments, Values
+from evaltoolkit.reduction.moments import Account, PanelMoments, Values, cell_keys
 from evaltoolkit.reduction.panel import widen
 from evaltoolkit.reduction.plan import PanelPlan
 
@@ -121,14 +121,14 @@ def frame_moments(rows: LongArrays, frame: Frame) -> PanelMoments:
     if rows.cluster is None:
         table = pattern_moments(*of, w, frame.shift)
         place = _places(table, cell[kept], start[kept], there[kept])
-        counts, shares = _counts(rows, frame, table, kept, place), None
+        counts, shares = _counts(rows, table, there, kept, place), None
         size = _sizes(rows, frame.plan, wide)
         if size is not None:
             shares = _shares(np.where(there, size, 0.0)[kept], place, table.cohort.size)
         return PanelMoments(frame.plan, frame.calendar, table, frame.values, counts, account, (), shares)
     by_cluster = pattern_clusters(*of, rows.cluster[first][kept], w, frame.shift)
     place = _places(by_cluster, cell[kept], start[kept], there[kept])
-    counts = _counts(rows, frame, by_cluster, kept, place)
+    counts = _counts(rows, by_cluster, there, kept, place)
     names = tuple(frame.clusters[i] for i in by_cluster.labels)
     return PanelMoments(frame.plan, frame.calendar, by_cluster, frame.values, counts, account, names)
 
@@ -142,22 +142,18 @@ def _of_unit(unit: IntArray, cell: IntArray, n: int) -> tuple[IntArray, int]:
     return np.maximum(high, 0), int((low < high).sum())
 
 
-def _counts(rows: LongArrays, frame: Frame, table: Table, kept: Mask, place: IntArray) -> FloatArray | None:
+def _counts(rows: LongArrays, table: Table, there: Mask, kept: Mask, place: IntArray) -> FloatArray | None:
     if rows.counts is None:
         return None
-    wide = widen(rows.unit, rows.at, rows.counts, (kept.size, frame.periods.size))[kept]
-    seen = widen(rows.unit, rows.at, np.where(rows.cell >= 0, rows.outcome, np.nan), (kept.size, frame.periods.size))
-    found = np.zeros((table.cohort.size, frame.periods.size))
-    np.add.at(found, place, np.where(np.isfinite(seen[kept]), wide, 0.0))
+    wide = widen(rows.unit, rows.at, rows.counts, there.shape)[kept]
+    found = np.zeros((table.cohort.size, there.shape[1]))
+    np.add.at(found, place, np.where(there[kept], wide, 0.0))
     return found
 
 
 def _places(table: Table, cell: IntArray, start: IntArray, there: Mask) -> IntArray:
     """Return the place of each unit's cell in a table."""
-    pattern = np.ones((table.cohort.size, there.shape[1]), dtype=np.bool_) if table.there is None else table.there
-    each = [row.tobytes() for row in pattern]
-    keys = zip(table.starts[table.cohort].tolist(), table.design[:, 1].astype(int).tolist(), each, strict=True)
-    at = {key: s for s, key in enumerate(keys)}
+    at = {(g, int(z), seen): s for s, (g, z, seen) in enumerate(cell_keys(table))}
     mine = zip(start.tolist(), cell.tolist(), [row.tobytes() for row in there], strict=True)
     return np.array([at[key] for key in mine], dtype=np.int64)
 

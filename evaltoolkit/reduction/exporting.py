@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from evaltoolkit.errors import DisclosureError, OptionError
 from evaltoolkit.kernels.cohort_moments import CohortMoments
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
-from evaltoolkit.reduction.moments import Account, PanelMoments
-from evaltoolkit.reduction.release import Finding, ReleaseReport, kept_in, observed, release_report, without
+from evaltoolkit.reduction.moments import Account, PanelMoments, observed
+from evaltoolkit.reduction.release import Finding, ReleaseReport, kept_in, release_report, without
 
 FloatArray = NDArray[np.float64]
 

@@ -17,6 +17,7 @@ from evaltoolkit.reduction.fingerprints import Fingerprints
 from evaltoolkit.reduction.plan import PanelPlan
 
 FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Values = tuple[str | float, ...]
 
 
@@ -142,17 +143,24 @@ def _counts(
 ) -> FloatArray | None:
     if parts[0].counts is None:
         return None
-    at = {key: s for s, key in enumerate(_keys(table))}
+    at = {key: s for s, key in enumerate(cell_keys(table))}
     found = np.zeros((len(at), table.periods.size))
     for one, part in zip(tables, parts, strict=True):
         assert part.counts is not None
-        np.add.at(found, [at[key] for key in _keys(one)], part.counts)
+        np.add.at(found, [at[key] for key in cell_keys(one)], part.counts)
     return found
 
 
-def _keys(table: CohortMoments | ClusterMoments) -> list[tuple[int, float, bytes]]:
-    there = np.ones((table.cohort.size, table.periods.size), dtype=bool) if table.there is None else table.there
-    each = [row.tobytes() for row in there]
+def observed(table: CohortMoments | ClusterMoments) -> Mask:
+    """Return in which periods the units of each cell were observed, shape (S, T)."""
+    if table.there is not None:
+        return table.there
+    return np.ones((table.cohort.size, table.periods.size), dtype=np.bool_)
+
+
+def cell_keys(table: CohortMoments | ClusterMoments) -> list[tuple[int, float, bytes]]:
+    """Return what tells the cells of a table apart: start, place of the covariates' values, periods observed."""
+    each = [row.tobytes() for row in observed(table)]
     return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), each, strict=True))
 
 

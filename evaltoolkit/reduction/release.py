@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evaltoolkit.kernels.cohort_moments import CohortMoments, combined
 from evaltoolkit.kernels.moment_clusters import ClusterMoments
-from evaltoolkit.reduction.moments import PanelMoments
+from evaltoolkit.reduction.moments import PanelMoments, cell_keys, observed
 from evaltoolkit.reduction.plan import PanelPlan
 
 FloatArray = NDArray[np.float64]
@@ -111,8 +111,8 @@ def without(moments: PanelMoments, covariate: str) -> PanelMoments:
     fine = moments.with_design(place)
     assert isinstance(fine, CohortMoments)
     table = combined(fine)
-    at = {key: s for s, key in enumerate(_keys(table))}
-    into = [at[key] for key in _keys(fine)]
+    at = {key: s for s, key in enumerate(cell_keys(table))}
+    into = [at[key] for key in cell_keys(fine)]
     counts = dominance = None
     if moments.counts is not None:
         counts = np.zeros((len(at), table.periods.size))
@@ -125,18 +125,6 @@ def without(moments: PanelMoments, covariate: str) -> PanelMoments:
     return dataclasses.replace(
         moments, plan=plan, table=table, values=values, counts=counts, dominance=dominance
     )  # fmt: skip
-
-
-def _keys(table: CohortMoments) -> list[tuple[int, float, bytes]]:
-    seen = [row.tobytes() for row in observed(table)]
-    return list(zip(table.starts[table.cohort].tolist(), table.design[:, 1].tolist(), seen, strict=True))
-
-
-def observed(table: CohortMoments | ClusterMoments) -> Mask:
-    """Return in which periods the units of each cell were observed, shape (S, T)."""
-    if table.there is not None:
-        return table.there
-    return np.ones((table.cohort.size, table.periods.size), dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

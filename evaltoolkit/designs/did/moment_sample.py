@@ -24,7 +24,7 @@ from evaltoolkit.kernels.moment_clusters import ClusterMoments
 from evaltoolkit.reduction.by_ibis import panel_moments
 from evaltoolkit.reduction.fingerprints import MOST_NAMES, fingerprints, overlap_key
 from evaltoolkit.reduction.long_form import ROUNDED, SHARP, Rows
-from evaltoolkit.reduction.moments import Account, PanelMoments
+from evaltoolkit.reduction.moments import Account, PanelMoments, observed
 from evaltoolkit.reduction.plan import Bound, PanelPlan, panel_plan
 from evaltoolkit.results import plural
 from evaltoolkit.study import Study
@@ -271,13 +271,6 @@ def _restricted(table: Table, scope: Scope) -> Table:
         cell=place[table.cell[pairs]].astype(np.int64), units=table.units[pairs], n=table.n[pairs],
         m=table.m[np.ix_(pairs, inside)],
     )  # fmt: skip
-
-
-def observed(table: Table) -> Mask:
-    """Return in which periods the units of each cell were observed, shape (S, T)."""
-    if table.there is not None:
-        return table.there
-    return np.ones((table.cohort.size, table.periods.size), dtype=np.bool_)
 
 
 def by_cell(table: Table) -> tuple[IntArray, FloatArray, FloatArray]:

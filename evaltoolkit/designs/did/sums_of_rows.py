@@ -14,7 +14,7 @@ from evaltoolkit.designs.did.scope import nothing_left
 from evaltoolkit.errors import TreatmentTimingError
 from evaltoolkit.kernels.cohorts import NEVER
 from evaltoolkit.reduction.by_numpy import Frame, LongArrays, NothingKeptError, VaryingError, frame_moments
-from evaltoolkit.reduction.moments import PanelMoments, Values
+from evaltoolkit.reduction.moments import PanelMoments, Values, ascending
 from evaltoolkit.study import Study
 
 IntArray = NDArray[np.int64]
@@ -85,7 +85,7 @@ def _combinations(frame: pd.DataFrame, study: Study, options: Options) -> tuple[
     table = pd.DataFrame(dict(enumerate(columns)))
     missing = table.isna().any(axis=1).to_numpy()
     rows = [tuple(row) for row in table[~missing].drop_duplicates().itertuples(index=False)]
-    found = tuple(sorted(rows, key=lambda row: tuple((isinstance(v, str), v) for v in row)))
+    found = tuple(sorted(rows, key=ascending))
     place = {row: i for i, row in enumerate(found)}
     code = np.full(len(frame), -1, dtype=np.int64)
     code[~missing] = [place[tuple(row)] for row in table[~missing].itertuples(index=False)]
